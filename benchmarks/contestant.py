@@ -1,0 +1,113 @@
+"""What takes part in a measurement: a built schedule, the baseline, or a rival; all are called alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import kernels
+from kernels import Kernel, Size
+from kernels.language import Handle, Schedule, Source, SourceFolder, Value, specialise
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured: plain data that any process understands.
+
+    Attributes:
+        kernel: its name.
+        size: extents in the order of the kernel's dims.
+        dtype: ``"float32"`` or ``"float64"``.
+        threads: threads that a contestant may use.
+        seed: of the inputs.
+    """
+
+    kernel: str
+    size: Size
+    dtype: str
+    threads: int = 1
+    seed: int = 0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Task:
+        """The task from what ``asdict`` made of it."""
+        return cls(**{**data, "size": tuple(data["size"])})
+
+    @property
+    def definition(self) -> Kernel:
+        """The kernel itself."""
+        return kernels.get(self.kernel)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One side of a race; plain data.
+
+    Attributes:
+        handle: where its compiled code lies; None for a rival.
+        runtime: values of its run-time parameters.
+        schedule: what it was made from, for the size of its workspace; empty for baseline and rivals.
+        rival: the name of a library's answer, where it is one.
+    """
+
+    handle: Handle | None
+    runtime: tuple[int, ...] = ()
+    schedule: Mapping[str, Value] | None = None
+    rival: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for the child."""
+        return {**asdict(self), "schedule": dict(self.schedule) if self.schedule else None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Contestant:
+        """The contestant from its plain data."""
+        handle = Handle.from_json(data["handle"]) if data["handle"] else None
+        schedule = Schedule(data["schedule"]) if data["schedule"] else None
+        return cls(handle, tuple(data["runtime"]), schedule, data["rival"])
+
+    @property
+    def key(self) -> str:
+        """Equal for contestants that run the same code with the same run-time values."""
+        return f"{self.rival or self.handle}{self.runtime}"
+
+
+def source_of(task: Task, schedule: Schedule) -> Source:
+    """The specialised source of a schedule.
+
+    Raises:
+        TemplateError: the template does not specialise.
+    """
+    return specialise(task.definition.template(schedule), schedule, task.dtype)
+
+
+def of_schedule(folder: SourceFolder, source: Source, schedule: Schedule) -> Contestant:
+    """The contestant of a specialised schedule, its source written."""
+    return Contestant(folder.write(source), tuple(int(schedule[name]) for name in source.runtime), schedule)
+
+
+def of_baseline(folder: SourceFolder, task: Task) -> Contestant:
+    """The fixed before: the plain loop that a user would write."""
+    return Contestant(folder.write(specialise(task.definition.baseline, {}, task.dtype)))
+
+
+def workspace_counts(task: Task, contestant: Contestant, size: Size) -> tuple[int, ...]:
+    """Elements of each scratch array that a contestant wants at a size."""
+    if contestant.schedule is None:
+        return ()
+    return task.definition.workspace(Schedule(contestant.schedule), size)
+
+
+def callable_of(folder: SourceFolder, task: Task, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The function, and what it takes behind inputs, output and workspace; compiles or loads it.
+
+    Raises:
+        kernels.Unavailable: the rival's library is missing.
+        Exception: whatever Numba raises for code that it cannot compile.
+    """
+    if contestant.rival is not None:
+        return task.definition.rivals[contestant.rival](), ()
+    assert contestant.handle is not None
+    compiled = folder.load(contestant.handle)
+    return compiled.function, (*contestant.runtime, *compiled.pointers)

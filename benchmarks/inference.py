@@ -1,0 +1,179 @@
+"""Intervals for paired samples: the sign test for one race, a hierarchical bootstrap for what is published.
+
+Why the sign test: on skewed paired differences it keeps its level (96.7 % found where 95 % is promised, against 91.5 %
+for Wilcoxon), it is exact at any count, and it needs no seed (martinus/nanobench, docs on comparison).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, and the interval that holds the truth in ``level`` of all cases."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float = 0.95
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Plain values for JSON, which has no infinity: an open end is None."""
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+
+
+def log_ratios(a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+    """``ln(b / a)`` round by round: above 0 where ``a`` took less time.
+
+    Args:
+        a_s: ``(n,)`` seconds, all positive.
+        b_s: ``(n,)`` seconds of the same rounds.
+
+    Raises:
+        ValueError: counts differ, or a time is not positive and finite.
+    """
+    a, b = np.asarray(a_s, dtype=np.float64), np.asarray(b_s, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"paired samples need one value of each side a round; got shapes {a.shape} and {b.shape}")
+    for times in (a, b):
+        if not (np.isfinite(times) & (times > 0)).all():
+            raise ValueError(f"times must be positive and finite; got {times[~(np.isfinite(times) & (times > 0))][0]}")
+    return np.log(b / a)
+
+
+@lru_cache(maxsize=1024)
+def _sign_test_rank(n: int, level: float) -> int:
+    """The largest k for which the k-th smallest and k-th largest of n values hold the median at ``level``; 0 if none.
+
+    P(the interval misses) = 2 P(Binomial(n, 1/2) < k).
+    """
+    below, term, rank = 0, 1, 0
+    while rank < n // 2:
+        below += term
+        if 2 * below / (1 << n) > 1 - level:
+            break
+        term = term * (n - rank) // (rank + 1)
+        rank += 1
+    return rank
+
+
+def sign_test_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The exact interval for the median, by order statistics, free of any assumption on the distribution.
+
+    Args:
+        values: ``(n,)`` independent values.
+        level: probability that the interval holds the median; at least that is kept.
+
+    Returns:
+        ``(low, high)``, which is ``(-inf, inf)`` where n is too small for the level: fewer than 6 at 95 %.
+
+    Raises:
+        ValueError: ``level`` outside (0, 1), or a value is NaN.
+    """
+    ordered = np.sort(_checked(values, level))
+    rank = _sign_test_rank(len(ordered), level)
+    if rank == 0:
+        return -math.inf, math.inf
+    return float(ordered[rank - 1]), float(ordered[-rank])
+
+
+def _checked(values: ArrayLike, level: float) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64).ravel()
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, as in 0.95; got {level}")
+    if np.isnan(array).any():
+        raise ValueError("a value is NaN: drop or retake the round before asking for an interval")
+    return array
+
+
+def median_estimate(values: ArrayLike, level: float = 0.95) -> Estimate:
+    """The median with its sign-test interval.
+
+    Raises:
+        ValueError: no values, a NaN, or ``level`` outside (0, 1).
+    """
+    array = _checked(values, level)
+    if len(array) == 0:
+        raise ValueError("no values: nothing to estimate")
+    return Estimate(float(np.median(array)), *sign_test_interval(array, level), level)
+
+
+def speedup_estimate(candidate_s: ArrayLike, incumbent_s: ArrayLike, level: float = 0.95) -> Estimate:
+    """How many times faster the candidate is: exp of the median of ``ln(t_incumbent / t_candidate)``.
+
+    Args:
+        candidate_s: ``(n,)`` seconds per call, one a round.
+        incumbent_s: ``(n,)`` the same rounds' incumbent.
+        level: probability that the interval holds the truth.
+
+    Returns:
+        The estimate; its interval is ``(0, inf)`` with too few rounds for the level.
+    """
+    return _exponential(median_estimate(log_ratios(candidate_s, incumbent_s), level))
+
+
+def _exponential(estimate: Estimate) -> Estimate:
+    with np.errstate(over="ignore"):
+        centre, low, high = np.exp([estimate.estimate, estimate.low, estimate.high])
+    return Estimate(float(centre), float(low), float(high), estimate.level)
+
+
+def hierarchical_speedup(
+    launches: Sequence[tuple[Any, Any]], rng: np.random.Generator, *, level: float = 0.95, resamples: int = 2000
+) -> Estimate:
+    """Speedup over several launches: the spread between processes is part of the interval, as it is larger than theirs.
+
+    Launches are resampled with replacement, then rounds within each. The percentile interval of so few launches is too
+    narrow (coverage found at 95 %: 58, 79, 92, 93 % for 2, 3, 5, 10 launches), so it is expanded about the estimate in
+    the manner of Hesterberg (2015, What Teachers Should Know About the Bootstrap, 5.3) by ``t / z sqrt(n / (n - 1))``.
+    One launch cannot show the spread between launches: its interval is ``(0, inf)``.
+
+    Args:
+        launches: one ``(candidate_s, incumbent_s)`` per fresh process, each ``(n_rounds,)``, counts may differ.
+        rng: source of the resampling.
+        level: probability that the interval holds the truth.
+        resamples: bootstrap draws.
+
+    Raises:
+        ValueError: no launches, a launch without rounds, or ``level`` outside (0, 1).
+    """
+    ratios = [_checked(log_ratios(candidate_s, incumbent_s), level) for candidate_s, incumbent_s in launches]
+    if not ratios or not all(map(len, ratios)):
+        raise ValueError("a speedup needs at least one launch, and at least one round in each")
+    centre = float(np.median([np.median(rounds) for rounds in ratios]))
+    if len(ratios) == 1:
+        return _exponential(Estimate(centre, -math.inf, math.inf, level))
+    drawn = np.median(_resampled_medians(ratios, rng, resamples), axis=1)
+    ends = centre + _expansion(len(ratios), level) * (np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - centre)
+    return _exponential(Estimate(centre, float(ends[0]), float(ends[1]), level))
+
+
+def _expansion(launches: int, level: float) -> float:
+    from scipy.special import ndtri, stdtrit  # noqa: PLC0415  costs a quarter of a second, needed only here
+
+    t_over_z = stdtrit(launches - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
+    return float(t_over_z * math.sqrt(launches / (launches - 1)))
+
+
+def _resampled_medians(
+    ratios: Sequence[NDArray[np.float64]], rng: np.random.Generator, resamples: int
+) -> NDArray[np.float64]:
+    """``(resamples, n_launches)`` medians of resampled rounds of resampled launches."""
+    chosen = rng.integers(len(ratios), size=(resamples, len(ratios)))
+    medians = np.empty(chosen.shape)
+    for launch, rounds in enumerate(ratios):
+        where = chosen == launch
+        draws = rng.integers(len(rounds), size=(int(where.sum()), len(rounds)))
+        medians[where] = np.median(rounds[draws], axis=1)
+    return medians

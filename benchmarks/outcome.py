@@ -1,0 +1,96 @@
+"""What can come of evaluating a schedule: one closed set. Only ``Measured`` has a fitness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw paired samples of one race: round ``k`` timed both, in an order that alternates.
+
+    Attributes:
+        candidate_s: seconds per call, one value a round.
+        incumbent_s: the same for the incumbent.
+        loops: calls in a sample, the same for both.
+    """
+
+    candidate_s: tuple[float, ...]
+    incumbent_s: tuple[float, ...]
+    loops: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Base of the closed set; ``seconds`` says where the harness' time went, by phase."""
+
+    reason: str = ""
+    verify_s: float = 0.0
+    measure_s: float = 0.0
+    is_measured: ClassVar[bool] = False
+
+    @property
+    def kind(self) -> str:
+        """The outcome's name, as stored and shown."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True)
+class Measured(Outcome):
+    """Right, and timed against the incumbent.
+
+    Attributes:
+        time_s: median seconds per call.
+        log_ratio: median of ln(t_incumbent / t_candidate): above 0 it is faster than the incumbent.
+        low: lower end of the 95 % sign-test interval of ``log_ratio``; -inf with fewer than 6 rounds.
+        high: upper end; inf with fewer than 6 rounds.
+        samples: what that was calculated from.
+        max_error: largest elementwise error found, relative to the tolerance (1 is the limit).
+    """
+
+    time_s: float = 0.0
+    log_ratio: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    samples: Samples = Samples((), (), 1)
+    max_error: float = 0.0
+    is_measured: ClassVar[bool] = True
+
+
+class IllegalSchedule(Outcome):
+    """The space forbids it, or its template does not specialise."""
+
+
+class CompileFailed(Outcome):
+    """Numba or LLVM refused it, or took too long."""
+
+
+class Wrong(Outcome):
+    """A result beyond tolerance, damaged inputs, or a write outside the output."""
+
+
+class Crashed(Outcome):
+    """The child died of a signal."""
+
+
+class TimedOut(Outcome):
+    """Killed at its time limit."""
+
+
+class OutOfMemory(Outcome):
+    """Stopped at its memory limit."""
+
+
+class Impossible(Outcome):
+    """Faster than the hardware: a fault, never a record."""
+
+
+class Noisy(Outcome):
+    """Measured, but the machine was too unquiet to say anything."""
+
+
+KINDS: dict[str, type[Outcome]] = {
+    kind.__name__: kind
+    for kind in (Measured, IllegalSchedule, CompileFailed, Wrong, Crashed, TimedOut, OutOfMemory, Impossible, Noisy)
+}

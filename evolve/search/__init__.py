@@ -1,0 +1,74 @@
+"""The search: what to try next.
+
+A *strategy* proposes schedules (``ask``) and hears what came of them (``tell``); ``protocol.Strategy`` is its contract.
+It never evaluates anything and never sees a clock, so a search can be tested on any function of a schedule, and a run
+is resumed by replaying its tells. One strategy is one file: ``genetic`` (the default), ``local`` (a hill climber that
+restarts), ``random`` (what the others must beat). ``control.ControlArm`` puts independent random draws between the
+proposals of any of them. One's own is a class in a file, ``path.py:Class``; ``testing.StrategyContract`` says whether
+it keeps the contract.
+
+Strategy modules are imported when asked for: some need libraries that the command line's help can do without.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import numpy as np
+
+    from evolve.search.protocol import Strategy
+    from kernels.language.space import Space
+
+STRATEGIES = {
+    "genetic": "evolve.search.genetic:Genetic",
+    "local": "evolve.search.local:Local",
+    "random": "evolve.search.random:Random",
+}
+
+
+def make(name: str, space: Space, rng: np.random.Generator, control_share: float = 0.15) -> Strategy:
+    """The strategy called ``name``, with a control arm unless its share is 0.
+
+    Args:
+        name: a key of ``STRATEGIES``, or ``path.py:Class`` for one's own.
+        space: the legal schedules.
+        rng: split in two, for the strategy and the control arm: equal seeds give equal control draws to any strategy.
+        control_share: of all evaluations, at least 0 and below 1.
+
+    Raises:
+        ValueError: no such strategy, or a control share out of range.
+    """
+    searching, controlling = rng.spawn(2)
+    strategy = cast("Strategy", _class(name)(space, searching))
+    if control_share == 0:
+        return strategy
+    from evolve.search.control import ControlArm  # noqa: PLC0415 - as lazy as the strategies
+
+    return ControlArm(strategy, space, controlling, control_share)
+
+
+def _class(name: str) -> Any:
+    source, _, attribute = STRATEGIES.get(name, name).rpartition(":")
+    if not source:
+        raise ValueError(f"no strategy {name!r}; there are {', '.join(STRATEGIES)}, or path.py:Class for your own")
+    module = _from_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+    if not hasattr(module, attribute):
+        raise ValueError(f"{source} has no class {attribute!r}")
+    return getattr(module, attribute)
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ValueError(f"no strategy file {path}; there are {', '.join(STRATEGIES)}, or path.py:Class for your own")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,49 @@
+"""The run store: append-only facts behind a URL.
+
+A *run* asks for *batches* of *evaluations*; each gets an *outcome*; now and then the champion is measured afresh, a
+*checkpoint*, and at the end once more, the *publication*. Search-time figures and fresh ones never share a table.
+"""
+
+from evolve.store.base import Store
+from evolve.store.records import (
+    PHASES,
+    Arm,
+    Batch,
+    Bound,
+    Ceilings,
+    Checkpoint,
+    Evaluation,
+    EventKind,
+    Individual,
+    Machine,
+    OutcomeRecord,
+    Publication,
+    Run,
+    RunEvent,
+    RunSpec,
+    utc_now,
+)
+from evolve.store.sqlite import SqliteStore
+from evolve.store.url import open_store
+
+__all__ = [
+    "PHASES",
+    "Arm",
+    "Batch",
+    "Bound",
+    "Ceilings",
+    "Checkpoint",
+    "Evaluation",
+    "EventKind",
+    "Individual",
+    "Machine",
+    "OutcomeRecord",
+    "Publication",
+    "Run",
+    "RunEvent",
+    "RunSpec",
+    "SqliteStore",
+    "Store",
+    "open_store",
+    "utc_now",
+]

@@ -1,0 +1,43 @@
+"""What is tuned: the kernel language, and one file a kernel.
+
+A kernel file ends in ``KERNEL = Kernel(...)``; ``names`` finds it by walking this package, and third parties' kernels
+by the entry-point group ``evolve.kernels``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import pkgutil
+
+from kernels.contract import Kernel, Problem, Size, Unavailable, Work
+
+__all__ = ["Kernel", "Problem", "Size", "Unavailable", "Work", "get", "names"]
+
+_NOT_KERNELS = {"contract", "language", "testing"}
+
+
+@functools.cache
+def _places() -> dict[str, str]:
+    """Module by kernel name: this package's files first, so that nobody can take their names."""
+    ours = {m.name: f"kernels.{m.name}" for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_KERNELS}
+    others = importlib.metadata.entry_points(group="evolve.kernels")
+    return {**{point.name: point.value for point in others}, **ours}
+
+
+def names() -> list[str]:
+    """Names of all kernels, sorted; imports none of them."""
+    return sorted(_places())
+
+
+def get(name: str) -> Kernel:
+    """The kernel of that name.
+
+    Raises:
+        KeyError: there is none; the message lists those there are.
+    """
+    if name not in _places():
+        raise KeyError(f"no kernel {name!r}; there are {', '.join(names())}")
+    kernel: Kernel = importlib.import_module(_places()[name]).KERNEL
+    return kernel

@@ -1,0 +1,114 @@
+"""What a kernel is: the one contract that every file of this package fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from kernels.language.space import Schedule, Space
+    from kernels.language.stage import Template
+
+Size = tuple[int, ...]
+"""Extents of a problem in the order of ``Kernel.dims``."""
+
+Rival = Callable[..., Any]
+"""``rival(*inputs, out)`` writes its answer into ``out``."""
+
+
+class Unavailable(Exception):
+    """A rival's library is not installed, or has no such operation for this dtype."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Inputs of one call, and what the output looks like. Arrays are C-contiguous, values lie in [0.5, 2)."""
+
+    inputs: tuple[Any, ...]
+    out_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a problem costs at the very least, whatever the schedule.
+
+    Attributes:
+        operations: scalar operations by class (``fma add mul div sqrt exp``); an fma counts as one operation, 2 FLOP.
+        read_bytes: bytes of every input, each once.
+        write_bytes: bytes of every output, each once.
+    """
+
+    operations: Mapping[str, int]
+    read_bytes: int
+    write_bytes: int
+
+    @property
+    def flop(self) -> int:
+        """Floating-point operations, an fma counted as two."""
+        return sum(count * (2 if name == "fma" else 1) for name, count in self.operations.items())
+
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes read and written."""
+        return self.read_bytes + self.write_bytes
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel: the algorithm's truth, its schedules, and what it is held against.
+
+    Attributes:
+        name: the word by which commands, stores and exports know it.
+        doc: the module's docstring; its first line is the summary.
+        dims: names of a size's extents, as in ``("m", "n", "k")``.
+        dtypes: names of the dtypes it is defined for.
+        space: legal schedules.
+        template: the entry template of a schedule: the algorithm variant is a gene.
+        problem: ``(size, dtype, rng) -> Problem``, new random inputs.
+        reference: ``(*inputs) -> ndarray``, the truth in float64 NumPy.
+        work: ``(size, dtype) -> Work``, least operations and compulsory bytes.
+        workspace: ``(schedule, size) -> element counts`` of the 1-d scratch arrays passed behind the output.
+        baseline: the plain loop that a user would write, called like every variant: inputs, then output.
+        rivals: library answers by name; each makes its callable or raises ``Unavailable``.
+        default_size: what a command takes where no size is given.
+        verify_sizes: awkward sizes, smaller and larger than tiles and no multiple of them.
+        tolerance: ``(size, dtype) -> relative error`` that is still right, elementwise.
+    """
+
+    name: str
+    doc: str
+    dims: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    space: Space
+    template: Callable[[Schedule], Template]
+    problem: Callable[[Size, str, np.random.Generator], Problem]
+    reference: Callable[..., np.ndarray]
+    work: Callable[[Size, str], Work]
+    baseline: Template
+    default_size: Size
+    verify_sizes: Sequence[Size]
+    tolerance: Callable[[Size, str], float]
+    rivals: Mapping[str, Callable[[], Rival]] = field(default_factory=dict)
+    workspace: Callable[[Schedule, Size], tuple[int, ...]] = lambda _schedule, _size: ()
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line."""
+        return self.doc.strip().splitlines()[0]
+
+    def size(self, text: str) -> Size:
+        """A size from text: ``"1024"`` for all extents, or one each as in ``"512x256x128"``.
+
+        Raises:
+            ValueError: not positive whole numbers, or a wrong count of them.
+        """
+        parts = text.lower().split("x")
+        wanted = "x".join(self.dims)
+        if not all(part.isdigit() and int(part) > 0 for part in parts):
+            raise ValueError(f"size {text!r} must be positive whole numbers, as in 1024 or {wanted}")
+        if len(parts) not in (1, len(self.dims)):
+            raise ValueError(f"size {text!r} has {len(parts)} extents, {self.name} takes 1 or {len(self.dims)} ({wanted})")
+        return tuple(int(parts[k % len(parts)]) for k in range(len(self.dims)))

@@ -1,0 +1,1 @@
+"""Whole tiles at once: element-wise operations, reductions of rows and columns, transposition."""

@@ -1,0 +1,84 @@
+"""Templates: ordinary Python functions of a schedule and of arrays, to be specialised (see ``stage``)."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any, NoReturn
+
+
+class TemplateError(Exception):
+    """A template that cannot be specialised: names its file, line and the offending expression."""
+
+
+def static(*arguments: Any) -> Iterable[Any]:
+    """Mark a loop to be unrolled: ``for i in static(p.mr)``. Takes what ``range`` takes, or one known sequence."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, str, range)):
+        return arguments[0]
+    return range(*arguments)
+
+
+class Template:
+    """A function whose first parameter is the schedule. Made by ``template``; not called, but specialised.
+
+    Attributes:
+        signature: Numba signature with ``T`` for the dtype and without run-time parameters and pointers; None for a
+            function that only templates call, whose types are then inferred.
+        runtime: schedule parameters that stay arguments of the compiled function.
+        pointers: names of callees that are passed in as first-class functions.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], signature: str | None, runtime: tuple[str, ...], pointers: tuple[str, ...]
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = function.__name__
+        self.globals = function.__globals__
+        self.signature = signature
+        self.runtime = runtime
+        self.pointers = pointers
+
+    def __call__(self, *_arguments: Any) -> NoReturn:
+        """Refuse: there is nothing to run before the schedule is known."""
+        raise TypeError(f"the template {self.name!r} is specialised with a schedule, not called")
+
+    @cached_property
+    def tree(self) -> ast.FunctionDef:
+        """The function's syntax tree, with the line numbers of its file."""
+        lines, first = inspect.getsourcelines(self.function)
+        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+        assert isinstance(tree, ast.FunctionDef)
+        return ast.increment_lineno(tree, first - 1)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the function's parameters, the schedule first."""
+        return tuple(argument.arg for argument in self.tree.args.args)
+
+    def numba_signature(self, dtype: str) -> str | None:
+        """The signature with dtype, run-time parameters and pointers filled in, or None to infer."""
+        if self.signature is None:
+            return None
+        head, arguments = self.signature.rstrip(")").split("(", 1)
+        parts = [re.sub(r"\bT\b", dtype, arguments), *["intp"] * len(self.runtime)]
+        parts += [f"FunctionType({self.globals[name].numba_signature(dtype)})" for name in self.pointers]
+        return f"{head}({', '.join(part for part in parts if part)})"
+
+    def fail(self, node: ast.AST, why: str) -> NoReturn:
+        """Raise ``TemplateError`` for an expression of this template."""
+        shown = f"def {node.name}" if isinstance(node, ast.FunctionDef) else ast.unparse(node)
+        file = inspect.getsourcefile(self.function)
+        raise TemplateError(f"{file}:{getattr(node, 'lineno', '?')}: in `{shown}`: {why}")
+
+
+def template(
+    signature: str | None = None, *, runtime: tuple[str, ...] = (), pointers: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Any]], Template]:
+    """Make a template of a function whose first parameter is the schedule; see ``Template`` for the arguments."""
+    return lambda function: Template(function, signature, runtime, pointers)
