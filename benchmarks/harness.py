@@ -84,17 +84,16 @@ class Harness:
 
     def __post_init__(self) -> None:
         """Set up the children; they start with the first request."""
-        cpus = sorted(os.sched_getaffinity(0))
+        self.cpus = sorted(os.sched_getaffinity(0))
         place = Place(Path(self.folder.path), self.task)
-        self._builders = [Child(place) for _ in cpus]
+        self._builders = [Child(place) for _ in self.cpus]
         self._measurer = Child(self._measuring_place())
         self.baseline = of_baseline(self.folder, self.task)
 
     def _measuring_place(self, seed: int | None = None, *, is_fresh: bool = False) -> Place:
-        cpus = sorted(os.sched_getaffinity(0))
         task = self.task if seed is None else dataclasses.replace(self.task, seed=seed)
         # the last processor: interrupts mostly land on the first
-        bound = (cpus[-1],) if self.task.threads == 1 else ()
+        bound = (self.cpus[-1],) if self.task.threads == 1 else ()
         return Place(Path(self.folder.path), task, bound, is_fresh)
 
     def __enter__(self) -> Self:

@@ -97,7 +97,10 @@ class Fingerprint:
 
 @lru_cache(maxsize=1)
 def fingerprint() -> Fingerprint:
-    """This machine, read once per process; imports llvmlite."""
+    """This machine, read once per process; imports llvmlite.
+
+    Call it before the process is bound to fewer cores than its parent: the cores are part of ``machine_id``.
+    """
     llvm_cpu, features = _llvm_host()
     found = caches()
     cores = _affinity()
@@ -134,8 +137,8 @@ def machine_id(hardware: Mapping[str, Any]) -> str:
 
 
 def vector_bytes(features: tuple[str, ...]) -> int:
-    """Register width that these instruction sets give; 8, a scalar, for none of them."""
-    return next((width for feature, width in VECTOR_BYTES_BY_FEATURE.items() if feature in features), 8)
+    """Register width that these instruction sets give; 16 for none of them, as LLVM legalises any vector."""
+    return next((width for feature, width in VECTOR_BYTES_BY_FEATURE.items() if feature in features), 16)
 
 
 def caches(cpu: int | None = None, sysfs: Path = _SYSFS) -> tuple[Cache, ...]:

@@ -11,7 +11,7 @@ class EvolveError(Exception):
     Attributes:
         message: what is the matter, with the offending value.
         remedy: what to do about it; may be empty where the message says it.
-        exit_code: 1 failed, 2 usage, 3 a check did not hold, 4 machine too noisy to judge.
+        exit_code: 1 failed, 2 usage, 3 a check did not hold, 4 machine too noisy to judge, 130 interrupted.
     """
 
     exit_code: ClassVar[int] = 1
@@ -41,3 +41,16 @@ class NoisyMachineError(EvolveError):
     """The machine is too unquiet to judge anything."""
 
     exit_code = 4
+
+
+class Interrupted(EvolveError):  # noqa: N818 - the user's own wish is no error
+    """The user stopped a run; all that is known is stored.
+
+    Args:
+        run_id: of the run that can go on.
+    """
+
+    exit_code = 130
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"run {run_id} is interrupted, nothing is lost", f"go on with `evolve resume {run_id}`")

@@ -42,22 +42,20 @@ class MeasuringLock:
     Args:
         purpose: what is measured, for whoever finds the lock held.
         wait: wait for the holder instead of giving up.
-        on_wait: called once with the holder before waiting; None where the holder is not known.
+        on_wait: called once with the holder before waiting.
 
     Raises:
         EvolveError: on entry, where another holds it and ``wait`` is not set, or the lock file cannot be used.
     """
 
-    def __init__(
-        self, purpose: str, *, wait: bool = False, on_wait: Callable[[Holder | None], None] | None = None
-    ) -> None:
+    def __init__(self, purpose: str, *, wait: bool = False, on_wait: Callable[[Holder], None] | None = None) -> None:
         self._purpose = purpose
         self._wait = wait
         self._on_wait = on_wait
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        path = Path(tempfile.gettempdir()) / _NAME
+        path = _path()
         self._descriptor = _opened(path)
         try:
             self._acquire()
@@ -83,12 +81,19 @@ class MeasuringLock:
             holder = _holder(self._descriptor)
             if not self._wait:
                 raise EvolveError(
-                    f"another evolve is measuring on this machine ({holder or 'just started'})",
+                    f"another evolve is measuring on this machine ({holder})",
                     "two at once would disturb each other: wait with --wait, or stop it",
                 ) from None
             if self._on_wait:
                 self._on_wait(holder)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+
+def _path() -> Path:
+    try:
+        return Path(tempfile.gettempdir()) / _NAME
+    except OSError as error:
+        raise EvolveError(f"no temporary folder can be written ({error.strerror})", "free some disk space") from error
 
 
 def _opened(path: Path) -> int:
@@ -120,9 +125,9 @@ def _write(descriptor: int, holder: Holder) -> None:
     os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
 
 
-def _holder(descriptor: int) -> Holder | None:
-    """Who wrote last; None between taking the lock and writing."""
+def _holder(descriptor: int) -> Holder:
+    """Who wrote last; process 0 in the moment between taking the lock and writing."""
     try:
         return Holder(**json.loads(os.pread(descriptor, 4096, 0)))
     except (ValueError, TypeError):
-        return None
+        return Holder(0, "about to start", "now")

@@ -124,13 +124,12 @@ def _redrawn(space: Space, genome: Genome, broken: Constraint, rng: np.random.Ge
 
 
 def _restored(space: Space, genome: Genome, parent: Genome) -> Genome:
-    """``genome`` with the parent's values in the broken constraints' genes and in those that they depend on."""
+    """``genome`` with the parent's values in the broken constraints' genes; the parent where that is not enough."""
     for _ in genome:
         genome = canonical(space, genome)
         broken = _broken(space, genome)
         if broken is None:
             return genome
-        names = {*broken.names, *(name for read in broken.names for name in space.by_name[read].when)}
         genes = zip(space.parameters, genome, parent, strict=True)
-        genome = tuple(old if p.name in names else new for p, new, old in genes)
+        genome = tuple(old if p.name in broken.names else new for p, new, old in genes)
     return parent

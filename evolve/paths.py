@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from evolve.errors import EvolveError
+
+if TYPE_CHECKING:
+    from kernels.language.build import SourceFolder
 
 _APPLICATION = "evolve-kernels"
 
@@ -40,3 +44,14 @@ def cache_folder() -> Path:
         remedy = "free it, or set EVOLVE_CACHE to a folder that can be written"
         raise EvolveError(f"cache folder {folder} cannot be written ({error.strerror})", remedy) from error
     return folder.absolute()
+
+
+def source_folder() -> SourceFolder:
+    """The part of the cache folder that holds generated sources with their compiled code.
+
+    Raises:
+        EvolveError: it cannot be made or written.
+    """
+    from kernels.language.build import SourceFolder  # noqa: PLC0415 - imports numba
+
+    return SourceFolder(cache_folder() / "sources")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from kernels.language.space import Schedule, Space
+    from kernels.language.space import Schedule, Space, Value
     from kernels.language.stage import Template
 
 Size = tuple[int, ...]
@@ -56,9 +56,16 @@ class Work:
         return self.read_bytes + self.write_bytes
 
 
+def no_workspace(_schedule: Mapping[str, Value], _size: Size) -> tuple[int, ...]:
+    """The workspace of a kernel that needs none."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One kernel: the algorithm's truth, its schedules, and what it is held against.
+
+    The functions are top-level functions of their module, not lambdas: ``evolve export`` cuts them out by name.
 
     Attributes:
         name: the word by which commands, stores and exports know it.
@@ -69,6 +76,8 @@ class Kernel:
         template: the entry template of a schedule: the algorithm variant is a gene.
         problem: ``(size, dtype, rng) -> Problem``, new random inputs.
         reference: ``(*inputs) -> ndarray``, the truth in float64 NumPy.
+        size_of: ``(*inputs) -> Size``; raises ``ValueError`` where the inputs' shapes do not fit each other.
+        out_shape: ``(size) -> shape`` of the output.
         work: ``(size, dtype) -> Work``, least operations and compulsory bytes.
         workspace: ``(schedule, size) -> element counts`` of the 1-d scratch arrays passed behind the output.
         baseline: the plain loop that a user would write, called like every variant: inputs, then output.
@@ -86,13 +95,15 @@ class Kernel:
     template: Callable[[Schedule], Template]
     problem: Callable[[Size, str, np.random.Generator], Problem]
     reference: Callable[..., np.ndarray]
+    size_of: Callable[..., Size]
+    out_shape: Callable[[Size], tuple[int, ...]]
     work: Callable[[Size, str], Work]
     baseline: Template
     default_size: Size
     verify_sizes: Sequence[Size]
     tolerance: Callable[[Size, str], float]
     rivals: Mapping[str, Callable[[], Rival]] = field(default_factory=dict)
-    workspace: Callable[[Schedule, Size], tuple[int, ...]] = lambda _schedule, _size: ()
+    workspace: Callable[[Schedule, Size], tuple[int, ...]] = no_workspace
 
     @property
     def summary(self) -> str:

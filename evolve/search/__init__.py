@@ -55,17 +55,18 @@ def make(name: str, space: Space, rng: np.random.Generator, control_share: float
 
 def _class(name: str) -> Any:
     source, _, attribute = STRATEGIES.get(name, name).rpartition(":")
-    if not source:
+    if name in STRATEGIES:
+        module = importlib.import_module(source)
+    elif source.endswith(".py") and Path(source).is_file():
+        module = _from_file(Path(source))
+    else:
         raise ValueError(f"no strategy {name!r}; there are {', '.join(STRATEGIES)}, or path.py:Class for your own")
-    module = _from_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
     if not hasattr(module, attribute):
         raise ValueError(f"{source} has no class {attribute!r}")
     return getattr(module, attribute)
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise ValueError(f"no strategy file {path}; there are {', '.join(STRATEGIES)}, or path.py:Class for your own")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

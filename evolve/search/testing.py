@@ -1,9 +1,15 @@
-"""The contract of a strategy as tests, and a synthetic kernel to search. Inherit, and let pytest collect the class.
+"""The contract of a strategy as tests, and a synthetic kernel to search.
 
-class TestMine(StrategyContract):
-    def make(self, space, rng):
-        return Mine(space, rng)
+A strategy of one's own is checked by a class that pytest collects::
+
+    class TestMine(StrategyContract):
+        def make(self, space, rng):
+            return Mine(space, rng)
+
+What the tests hold it to is their names.
 """
+
+# ruff: noqa: D102 - a test's name says what it holds
 
 from __future__ import annotations
 
@@ -67,7 +73,7 @@ def synthetic_fitness(schedule: Schedule) -> float | None:
     variant = {"plain": 0.0, "tiled": 0.5, "packed": 0.7}[s.variant] + {"i": 0.2, "j": 0.1, "k": 0.0}[s.order[0]]
     blocks = -0.05 * math.log2(s.mc * s.kc / 2**15) ** 2 - 0.08 * math.log2(s.kc / 256) ** 2
     memory = -0.02 * (s.prefetch - 3) ** 2 - (0.2 if s.stream and s.variant == "packed" else 0.0)
-    return 2.5 + registers + vectors + variant + blocks + memory + 0.2 * (jitter - 0.5)
+    return float(2.5 + registers + vectors + variant + blocks + memory + 0.2 * (jitter - 0.5))
 
 
 def search(strategy: Strategy, fitness: Fitness, evaluations: int, batch: int = 8) -> list[Result]:

@@ -194,6 +194,11 @@ class Individual:
         return self.record.fitness if self.record else None
 
     @property
+    def search_time_s(self) -> float | None:
+        """Seconds per call as estimated while searching; None unless measured."""
+        return getattr(self.record.outcome, "time_s", None) if self.record else None
+
+    @property
     def is_paid(self) -> bool:
         """True for a known outcome that took an evaluation of its own."""
         return self.record is not None and self.evaluation.duplicate_of is None

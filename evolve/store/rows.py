@@ -26,21 +26,21 @@ Row = dict[str, Any]
 
 def json_text(value: object) -> str:
     """Compact, valid JSON: NaN and infinities, which JSON lacks, become null."""
-    return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
-    """``value`` in the types that JSON knows."""
+def plain(value: Any) -> Any:
+    """``value`` in the types that JSON knows; what is not finite becomes None."""
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return plain(asdict(value))
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -37,7 +37,7 @@ _TABLES = {
     "outcome": """run TEXT NOT NULL, evaluation INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
         time_s REAL, fitness REAL, log_ratio REAL, low REAL, high REAL, max_error REAL, incumbent INTEGER,
         build_s REAL NOT NULL, verify_s REAL NOT NULL, measure_s REAL NOT NULL, launch INTEGER NOT NULL,
-        finished_at TEXT NOT NULL, samples TEXT CHECK (json_valid(samples)),
+        finished_at TEXT NOT NULL, samples TEXT CHECK (samples IS NULL OR json_valid(samples)),
         PRIMARY KEY (run, evaluation), FOREIGN KEY (run, evaluation) REFERENCES evaluation (run, number)""",
     "phase": """run TEXT NOT NULL REFERENCES run (id), batch INTEGER NOT NULL, phase TEXT NOT NULL,
         seconds REAL NOT NULL""",

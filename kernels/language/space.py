@@ -99,7 +99,9 @@ class Parameter:
         return self.values[self.values.index(value)] if value in self.values else value
 
 
-def _parameter(kind: str, name: str, values: Sequence[Value], *, default: Value | None, doc: str, when: Any) -> Parameter:
+def _parameter(
+    kind: str, name: str, values: Sequence[Value], *, default: Value | None, doc: str, when: Any
+) -> Parameter:
     if len(set(values)) != len(values) or not values:
         raise ValueError(f"parameter {name!r} needs distinct values, at least one; got {values!r}")
     chosen = values[0] if default is None else default
@@ -108,7 +110,9 @@ def _parameter(kind: str, name: str, values: Sequence[Value], *, default: Value 
     return Parameter(name, kind, tuple(values), chosen, doc, dict(when or {}))
 
 
-def choice(name: str, values: Sequence[Value], doc: str, *, default: Value | None = None, when: Any = None) -> Parameter:
+def choice(
+    name: str, values: Sequence[Value], doc: str, *, default: Value | None = None, when: Any = None
+) -> Parameter:
     """One of unordered values, such as an algorithm variant."""
     return _parameter("choice", name, values, default=default, doc=doc, when=when)
 
@@ -168,7 +172,9 @@ class Space:
             parameter, a condition names a conditional one or no value of it, or the default schedule is illegal.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], constraints: Sequence[tuple[Callable[..., bool], str]] = ()) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], constraints: Sequence[tuple[Callable[..., bool], str]] = ()
+    ) -> None:
         self.parameters = tuple(parameters)
         self.by_name = {parameter.name: parameter for parameter in self.parameters}
         self.constraints = tuple(Constraint(predicate, reason) for predicate, reason in constraints)
@@ -182,7 +188,7 @@ class Space:
             raise ValueError("two parameters of the space share a name")
         for parameter in self.parameters:
             if hasattr(Schedule, parameter.name):
-                raise ValueError(f"a parameter cannot be called {parameter.name!r}: schedules have a method of that name")
+                raise ValueError(f"a parameter cannot be called {parameter.name!r}: schedules have such a method")
             self._check_condition(parameter)
         for constraint in self.constraints:
             for name in set(constraint.names) - set(self.by_name):
@@ -213,7 +219,8 @@ class Space:
 
     def canonical(self, schedule: Mapping[str, Value]) -> Schedule:
         """The schedule with every inactive parameter at its default, and values of the parameters' own types."""
-        return Schedule({p.name: p.own(schedule[p.name]) if p.is_active(schedule) else p.default for p in self.parameters})
+        pairs = ((p, schedule[p.name] if p.is_active(schedule) else p.default) for p in self.parameters)
+        return Schedule({p.name: p.own(value) for p, value in pairs})
 
     def is_legal(self, schedule: Mapping[str, Value]) -> str | None:
         """None for a legal schedule, else the reason why it is not one."""
@@ -227,13 +234,19 @@ class Space:
         return next((c.reason for c in self.constraints if not c.holds(schedule)), None)
 
     def sample(self, rng: np.random.Generator) -> Schedule:
-        """An independent random legal schedule: every gene uniform over its values, illegal draws thrown back.
+        """An independent random schedule; every legal one is equally likely where their number is known.
+
+        The parameters on which others depend are drawn first, weighted by the legal schedules that they leave; the
+        others follow, each uniform over its values, illegal draws thrown back.
 
         Raises:
             ValueError: no legal schedule among 100,000 draws.
         """
+        fixed = self._settings[int(rng.choice(len(self._settings), p=self._weights))]
+        free = [p for p in self.parameters if p.name not in fixed and p.is_active(fixed)]
         for _ in range(_MOST_TRIES):
-            drawn = self.canonical({p.name: p.values[int(rng.integers(len(p.values)))] for p in self.parameters})
+            genes = {p.name: p.values[int(rng.integers(len(p.values)))] for p in free}
+            drawn = Schedule({**self.default, **fixed, **genes})
             if self.is_legal(drawn) is None:
                 return drawn
         raise ValueError(f"no legal schedule in {_MOST_TRIES} random draws: the constraints leave next to nothing")
@@ -246,7 +259,7 @@ class Space:
             if p.is_active(schedule)
             for value in near_values(p, schedule[p.name])
         )
-        return [s for s in dict.fromkeys(steps) if s != schedule and self.is_legal(s) is None]
+        return [s for s in dict.fromkeys(steps) if self.is_legal(s) is None]
 
     def encode(self, schedule: Mapping[str, Value]) -> np.ndarray:
         """Numeric features for models, each in [0, 1]: ranks of ordered parameters, one column a choice's value.
@@ -265,19 +278,34 @@ class Space:
 
     @cached_property
     def size(self) -> int | None:
-        """The exact number of legal schedules, or None where counting would take too long.
+        """The exact number of legal schedules, or None where counting would take more than seconds.
 
         Parameters that no constraint ties together multiply; the others are enumerated.
         """
+        return None if self._counts is None else sum(self._counts)
+
+    @cached_property
+    def _settings(self) -> list[dict[str, Value]]:
+        """Every setting of the parameters on which others depend."""
         switches = list(dict.fromkeys(name for p in self.parameters for name in p.when))
-        total = 0
-        for setting in itertools.product(*(self.by_name[name].values for name in switches)):
-            fixed = dict(zip(switches, setting, strict=True))
-            counts = [self._count(group, fixed) for group in self._groups()]
-            if None in counts:
-                return None
-            total += math.prod(c for c in counts if c is not None)
-        return total
+        values = (self.by_name[name].values for name in switches)
+        return [dict(zip(switches, setting, strict=True)) for setting in itertools.product(*values)]
+
+    @cached_property
+    def _counts(self) -> list[int] | None:
+        """Legal schedules with each setting."""
+        groups = self._groups()
+        tied = [group for group in groups if self._constraints_within(group)]
+        points = (math.prod(map(len, self._domains(group, fixed))) for fixed in self._settings for group in tied)
+        if sum(points) > _MOST_COUNTED:
+            return None
+        return [math.prod(self._count(group, fixed) for group in groups) for fixed in self._settings]
+
+    @cached_property
+    def _weights(self) -> list[float]:
+        """The share of all legal schedules that each setting leaves; equal shares if unknown."""
+        counts = self._counts or [1] * len(self._settings)
+        return [count / sum(counts) for count in counts]
 
     def _groups(self) -> list[set[str]]:
         groups = [{name} for name in self.names]
@@ -286,21 +314,23 @@ class Space:
             groups = [g for g in groups if g not in tied] + [set().union(*tied)]
         return groups
 
-    def _domain(self, name: str, fixed: Mapping[str, Value]) -> tuple[Value, ...]:
-        parameter = self.by_name[name]
-        if name in fixed:
-            return (fixed[name],)
+    def _constraints_within(self, group: set[str]) -> list[Constraint]:
+        return [c for c in self.constraints if c.names and set(c.names) <= group]
+
+    def _domains(self, group: set[str], fixed: Mapping[str, Value]) -> list[tuple[Value, ...]]:
+        return [self._domain(p, fixed) for p in self.parameters if p.name in group]
+
+    def _domain(self, parameter: Parameter, fixed: Mapping[str, Value]) -> tuple[Value, ...]:
+        if parameter.name in fixed:
+            return (fixed[parameter.name],)
         return parameter.values if parameter.is_active(fixed) else (parameter.default,)
 
-    def _count(self, group: set[str], fixed: Mapping[str, Value]) -> int | None:
-        names = [name for name in self.names if name in group]
-        domains = [self._domain(name, fixed) for name in names]
-        raw = math.prod(map(len, domains))
-        constraints = [c for c in self.constraints if c.names and set(c.names) <= group]
+    def _count(self, group: set[str], fixed: Mapping[str, Value]) -> int:
+        domains = self._domains(group, fixed)
+        constraints = self._constraints_within(group)
         if not constraints:
-            return raw
-        if raw > _MOST_COUNTED:
-            return None
+            return math.prod(map(len, domains))
+        names = [name for name in self.names if name in group]
         points = (dict(zip(names, point, strict=True)) for point in itertools.product(*domains))
         return sum(all(c.holds(point) for c in constraints) for point in points)
 

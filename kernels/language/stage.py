@@ -120,6 +120,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def source(self) -> Source:
         template = self.template
+        for name in {*template.runtime, *template.pointers} & {*self.stored, *template.parameters}:
+            template.fail(template.tree, f"{name!r} is passed in when compiled; give the local variable another name")
         body = self.block(template.tree.body)
         arguments = [ast.arg(name) for name in (*template.parameters[1:], *template.runtime, *template.pointers)]
         pointers = tuple(self.callee(template.globals[name]) for name in template.pointers)
@@ -226,6 +228,13 @@ class _Rewriter(ast.NodeTransformer):
         except NotKnownError:
             return None
 
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        """Drop the operands that leave the decision to the others."""
+        neutral = isinstance(node.op, ast.And)
+        operands = [self.visit(operand) for operand in node.values]
+        kept = [o for o in operands if not (isinstance(o, ast.Constant) and bool(o.value) is neutral)]
+        return kept[0] if len(kept) == 1 else ast.copy_location(ast.BoolOp(node.op, kept), node)
+
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         try:
             return self.visit(node.body if self.value_of(node.test) else node.orelse)
@@ -240,7 +249,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.Name:
         if self.value_of.is_schedule(node):
             self.template.fail(node, "the schedule is read as p.name, or passed on to a template")
-        if node.id not in self.stored and node.id not in self.template.parameters:
+        if node.id not in {*self.stored, *self.template.parameters, *self.template.pointers}:
             self.bring(node)
         return node
 
@@ -250,7 +259,9 @@ class _Rewriter(ast.NodeTransformer):
             return self.rewritten(node)
         if not node.args or not self.value_of.is_schedule(node.args[0]):
             self.template.fail(node, f"the template {called.name!r} takes the schedule as its first argument")
-        passed = [ast.Attribute(node.args[0], name, ast.Load()) for name in self.callee(called).runtime]
+        passed: list[ast.expr] = [ast.Attribute(node.args[0], name, ast.Load()) for name in called.runtime]
+        passed += [ast.Name(name, ast.Load()) for name in self.handed_on(node, called)]
+        self.callee(called)
         arguments = [self.visit(argument) for argument in (*node.args[1:], *passed)]
         return ast.copy_location(ast.Call(ast.Name(called.name, ast.Load()), arguments, []), node)
 
@@ -258,6 +269,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def outside(self, node: ast.AST) -> Any:
         return self.template.globals.get(node.id) if isinstance(node, ast.Name) and node.id not in self.stored else None
+
+    def handed_on(self, node: ast.Call, called: Template) -> tuple[str, ...]:
+        for name in set(called.pointers) - set(self.template.pointers):
+            self.template.fail(node, f"{called.name!r} takes the pointer {name!r}, which this template has not")
+        return called.pointers
 
     def callee(self, called: Template) -> Source:
         table = self.pointed if called.name in self.template.pointers else self.callees

@@ -37,7 +37,7 @@ def test_no_caches_are_invented_where_sysfs_is_silent(tmp_path):
         (("sse2", "avx", "avx2"), 32),
         (("sse2",), 16),
         (("neon",), 16),
-        ((), 8),
+        ((), 16),
     ],
 )
 def test_vector_width_follows_the_widest_instruction_set(features, width):

@@ -110,6 +110,12 @@ def assigns_a_static_variable(p, out):
         out[i] = 0
 
 
+@template("void(T[::1])", runtime=("kc",))
+def hides_a_run_time_parameter(p, out):
+    for kc in range(p.kc):
+        out[kc] = 0
+
+
 @pytest.mark.parametrize(
     ("made", "line", "expression", "why"),
     [
@@ -118,6 +124,7 @@ def assigns_a_static_variable(p, out):
         (uses_an_object, 2, "UNKNOWN", "no template"),
         (divides_by_zero, 2, "p.mr // (p.mr - 1)", "ZeroDivisionError"),
         (forgets_the_schedule, 2, "twice(out[0])", "first argument"),
+        (hides_a_run_time_parameter, 1, "def hides", "another name"),
         (assigns_a_static_variable, 2, "`i`", "nothing else assigns"),
     ],
     ids=lambda value: getattr(value, "name", None),

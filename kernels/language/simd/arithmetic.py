@@ -54,12 +54,14 @@ def mul(_context: Any, a: Any, b: Any) -> Lowering:
 @operation
 def div(_context: Any, a: Any, b: Any) -> Lowering:
     """``a / b``, floats only."""
+    float_info(dtype_of(a))
     return lanewise(emit_div, a, b)
 
 
 @operation
 def sqrt(_context: Any, v: Any) -> Lowering:
-    """The square root, rounded correctly; NaN for negative numbers."""
+    """The square root, floats only; NaN for negative numbers."""
+    float_info(vector_of(v).dtype)
     return lanewise(emit_sqrt, v)
 
 

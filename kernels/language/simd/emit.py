@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kernels.language.simd.types import Tile
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-Lowering = tuple[Any, Callable[..., Any]]
+    from kernels.language.simd.types import Tile
+
+Lowering = tuple[Any, Any]
 """What typing an operation yields: the Numba signature and the code generator."""
 
 
@@ -55,12 +57,16 @@ class Emitter:
     def address(self, array: Any, value: Any, index: Any) -> Any:
         """The address of element ``index``, counted from the first, of the array ``value`` of type ``array``."""
         data = self.builder.extract_value(value, self.context.data_model_manager[array].get_field_position("data"))
-        return self.offset(self.builder.bitcast(data, ir.PointerType()), array.dtype, index)
+        return self.offset(data, array.dtype, index)
 
     def offset(self, address: Any, dtype: Any, count: Any) -> Any:
-        """The address ``count`` elements further on."""
-        element = self.llvm_type(dtype)
-        return self.builder.gep(address, [integer(count) if isinstance(count, int) else count], source_etype=element)
+        """The address ``count`` elements further on; a vector of counts gives a vector of addresses."""
+        number = integer(count) if isinstance(count, int) else count
+        made = self.builder.gep(address, [number], source_etype=self.llvm_type(dtype))
+        # llvmlite gives it the type of ``address``, here a pointer to an element, which it would not store vectors to.
+        is_vector = isinstance(number.type, ir.VectorType)
+        made.type = ir.VectorType(ir.PointerType(), number.type.count) if is_vector else ir.PointerType()
+        return made
 
     def load(self, address: Any, numba_type: Any) -> Any:
         """A scalar or vector from an address aligned to its elements."""
@@ -92,7 +98,8 @@ class Emitter:
     def call(self, name: str, result: Any, values: Sequence[Any]) -> Any:
         """A call of an LLVM intrinsic function of which ``name`` is the full, mangled name."""
         kind = ir.FunctionType(result, [value.type for value in values])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), values)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)  # type: ignore[no-untyped-call]
+        return self.builder.call(function, values)
 
     def unpack(self, tile: Tile, value: Any) -> dict[tuple[int, int], Any]:
         """The vectors of a tile by row and position in the row."""

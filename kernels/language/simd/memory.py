@@ -64,7 +64,7 @@ def load_broadcast(_context: Any, a: Any, i: Any, lanes: Any) -> Lowering:
 
 
 @operation
-def masked_load(_context: Any, a: Any, i: Any, lanes: Any, count: Any, fill: Any = 0) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
+def masked_load(_context: Any, a: Any, i: Any, lanes: Any, count: Any, fill: Any = 0) -> Lowering:  # noqa: ARG001 - cast to the dtype
     """Like ``load``, of the first ``count`` lanes only: the others hold ``fill`` and their memory is not touched."""
     vector = vector_type(array_type(a).dtype, literal(lanes, "lanes"))
 
@@ -129,7 +129,7 @@ def prefetch(_context: Any, a: Any, i: Any, locality: Any = 3, write: Any = 0) -
 def fence(_context: Any) -> Lowering:
     """Ends a run of streamed stores: what comes later is seen later, by all threads."""
 
-    # A release fence is no instruction on x86, where it does not order streamed stores; this one is mfence or a locked or.
+    # On x86 a release fence is no instruction and does not order streamed stores; this one is mfence or a locked or.
     def emit(e: Emitter) -> None:
         e.builder.fence("seq_cst")
 
@@ -198,7 +198,6 @@ def emit_masked_store(e: Emitter, vector: Vector, value: Any, address: Any, mask
 def emit_gather(e: Emitter, vector: Vector, address: Any, offsets: Any) -> Any:
     """The elements at ``offsets`` from ``address``."""
     addresses = e.offset(address, vector.dtype, offsets)
-    addresses.type = ir.VectorType(ir.PointerType(), vector.lanes)  # llvmlite types every getelementptr as scalar
     kind = e.llvm_type(vector)
     mask = ir.Constant(ir.VectorType(ir.IntType(1), vector.lanes), 1)
     values = [addresses, ir.IntType(32)(element_bytes(vector)), mask, ir.Constant(kind, ir.Undefined)]

@@ -1,12 +1,15 @@
-"""Near-minimax polynomials of smooth functions, computed where they are needed, to the last bit of their coefficients."""
+"""Near-minimax polynomials of smooth functions, their coefficients right to the last bit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @cache

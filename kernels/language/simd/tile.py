@@ -1,19 +1,19 @@
 """Register tiles: made, filled from arrays and written back, whole or only in part where the matrix ends.
 
-A tile of ``rows`` by ``vectors * lanes`` numbers stands for a block of a matrix whose first element is ``a[i]`` and whose
-rows lie ``ld`` elements apart. One statement on a tile costs Numba as much as one on a scalar.
+A tile of ``rows`` by ``vectors * lanes`` numbers stands for a block of a matrix whose first element is ``a[i]`` and
+whose rows lie ``ld`` elements apart. One statement on a tile costs Numba as much as one on a scalar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.errors import TypingError
 
 from kernels.language.simd.arithmetic import emit_add
-from kernels.language.simd.emit import Emitter, Lowering, lowered, operation
+from kernels.language.simd.emit import Lowering, integer, lowered, operation
 from kernels.language.simd.memory import (
     emit_masked_load,
     emit_masked_store,
@@ -23,6 +23,11 @@ from kernels.language.simd.memory import (
     stored_type,
 )
 from kernels.language.simd.types import Tile, Vector, array_type, dtype_of, literal, literal_type, tile_of, tile_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kernels.language.simd.emit import Emitter
 
 
 @operation
@@ -37,7 +42,7 @@ def tile_zeros(_context: Any, like: Any, rows: Any, vectors: Any, lanes: Any) ->
 
 
 @operation
-def tile_load(_context: Any, a: Any, i: Any, ld: Any, rows: Any, vectors: Any, lanes: Any) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
+def tile_load(_context: Any, a: Any, i: Any, ld: Any, rows: Any, vectors: Any, lanes: Any) -> Lowering:
     """The tile of the block of ``a`` at ``i`` with rows ``ld`` apart."""
     tile = shaped(array_type(a), rows, vectors, lanes)
 
@@ -49,7 +54,7 @@ def tile_load(_context: Any, a: Any, i: Any, ld: Any, rows: Any, vectors: Any, l
 
 
 @operation
-def tile_load_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
+def tile_load_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:
     """The tile ``t`` with its first ``rows`` rows and ``columns`` columns read from ``a``; no other memory is touched.
 
     Counts below zero or above the tile's extent mean none and all.
@@ -61,8 +66,8 @@ def tile_load_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, co
         old = e.unpack(t, value)
         loaded = dict(old)
         for row in range(t.rows):
-            is_inside = e.builder.icmp_signed("<", integer_constant(row), row_count)
-            width = e.builder.select(is_inside, column_count, integer_constant(0))
+            is_inside = e.builder.icmp_signed("<", integer(row), row_count)
+            width = e.builder.select(is_inside, column_count, integer(0))
             for j, mask in enumerate(column_masks(e, t, width)):
                 loaded[row, j] = emit_masked_load(e, block.vector, block.address(row, j), mask, old[row, j])
         return e.pack(t, loaded)
@@ -102,7 +107,7 @@ def add_to(_context: Any, t: Any, a: Any, i: Any, ld: Any) -> Lowering:
 
 
 @operation
-def tile_store_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
+def tile_store_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:
     """Like ``tile_store``, of the first ``rows`` rows and ``columns`` columns; no other memory is touched."""
 
     def write(e: Emitter, vector: Vector, address: Any, mask: Any, value: Any) -> None:
@@ -112,7 +117,7 @@ def tile_store_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, c
 
 
 @operation
-def tile_add_to_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
+def tile_add_to_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, columns: Any) -> Lowering:
     """Like ``add_to``, of the first ``rows`` rows and ``columns`` columns; no other memory is touched."""
 
     def write(e: Emitter, vector: Vector, address: Any, mask: Any, value: Any) -> None:
@@ -123,8 +128,8 @@ def tile_add_to_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, 
 
 
 @operation
-def tile_prefetch(_context: Any, t: Any, a: Any, i: Any, ld: Any, locality: Any = 3, write: Any = 0) -> Lowering:  # noqa: PLR0913, PLR0917 - typing context
-    """Hints that the block of ``a`` that ``t`` would cover is wanted soon; ``locality`` and ``write`` as in ``prefetch``."""
+def tile_prefetch(_context: Any, t: Any, a: Any, i: Any, ld: Any, locality: Any = 3, write: Any = 0) -> Lowering:
+    """Hints that the block of ``a`` that ``t`` would cover is wanted soon; see ``prefetch``."""
     hint = (literal(write, "write"), literal(locality, "locality"))
 
     def emit(e: Emitter, _tile: Any, array: Any, index: Any, stride: Any, *_hint: Any) -> None:
@@ -156,7 +161,9 @@ def tile_replace(_context: Any, t: Any, row: Any, j: Any, v: Any) -> Lowering:
     def emit(e: Emitter, value: Any, _row: Any, _j: Any, vector: Any) -> Any:
         return e.builder.insert_value(value, vector, number)
 
-    return lowered(t, [t, row, j, Vector(t.dtype, t.lanes)], emit)
+    if v != Vector(t.dtype, t.lanes):
+        raise TypingError(f"cannot put {v} into {t}")
+    return lowered(t, [t, row, j, v], emit)
 
 
 _LINE_BITS = 512  # 64 bytes; where lines are longer, some hints name a line twice
@@ -172,7 +179,7 @@ class Block:
     def __init__(self, e: Emitter, tile: Tile, address: Any, stride: Any) -> None:
         self.vector = Vector(tile.dtype, tile.lanes)
         self._emitter = e
-        offsets = [e.builder.mul(stride, integer_constant(row)) for row in range(tile.rows)]
+        offsets = [e.builder.mul(stride, integer(row)) for row in range(tile.rows)]
         self._rows = [e.offset(address, tile.dtype, offset) for offset in offsets]
 
     def row(self, row: int) -> Any:
@@ -182,11 +189,6 @@ class Block:
     def address(self, row: int, j: int) -> Any:
         """The address of vector ``j`` of a row."""
         return self._emitter.offset(self._rows[row], self.vector.dtype, j * self.vector.lanes)
-
-
-def integer_constant(value: int) -> Any:
-    """An LLVM constant of the type of offsets."""
-    return ir.IntType(64)(value)
 
 
 def shaped(like: Any, rows: Any, vectors: Any, lanes: Any) -> Tile:
@@ -229,5 +231,5 @@ def column_masks(e: Emitter, tile: Tile, columns: Any) -> list[Any]:
 def rows_inside(e: Emitter, tile: Tile, rows: Any) -> Iterator[int]:
     """The tile's rows in turn; what is emitted in between runs only for the first ``rows`` of them."""
     for row in range(tile.rows):
-        with e.builder.if_then(e.builder.icmp_signed("<", integer_constant(row), rows)):
+        with e.builder.if_then(e.builder.icmp_signed("<", integer(row), rows)):
             yield row

@@ -11,7 +11,7 @@ from numba.core.errors import TypingError
 from numba.extending import models, register_model
 
 
-class Vector(types.Type):  # type: ignore[misc]  # numba has no annotations
+class Vector(types.Type):
     """``lanes`` numbers of one dtype, side by side: the LLVM type ``<lanes x dtype>``."""
 
     def __init__(self, dtype: Any, lanes: int) -> None:
@@ -20,8 +20,8 @@ class Vector(types.Type):  # type: ignore[misc]  # numba has no annotations
         super().__init__(name=f"Vector({dtype}, {lanes})")
 
 
-class Tile(types.Type):  # type: ignore[misc]  # numba has no annotations
-    """A matrix of ``rows`` by ``vectors * lanes`` numbers, row after row of vectors: ``[rows * vectors x <lanes x dtype>]``."""
+class Tile(types.Type):
+    """``rows`` by ``vectors * lanes`` numbers, row after row of vectors: ``[rows * vectors x <lanes x dtype>]``."""
 
     def __init__(self, dtype: Any, rows: int, vectors: int, lanes: int) -> None:
         self.dtype = dtype
@@ -42,31 +42,32 @@ class Tile(types.Type):  # type: ignore[misc]  # numba has no annotations
 
 
 @register_model(Vector)
-class VectorModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no annotations
+class VectorModel(models.PrimitiveModel):
     """A vector is one LLVM vector everywhere: as value, argument, result and in memory."""
 
     def __init__(self, manager: Any, vector: Vector) -> None:
         element = manager.lookup(vector.dtype).get_value_type()
-        super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
+        super().__init__(manager, vector, ir.VectorType(element, vector.lanes))  # type: ignore[no-untyped-call]
 
 
 @register_model(Tile)
-class TileModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no annotations
+class TileModel(models.PrimitiveModel):
     """A tile is one LLVM array of vectors, which LLVM's SROA pass takes apart into registers."""
 
     def __init__(self, manager: Any, tile: Tile) -> None:
         element = manager.lookup(tile.dtype).get_value_type()
-        super().__init__(manager, tile, ir.ArrayType(ir.VectorType(element, tile.lanes), tile.rows * tile.vectors))
+        value = ir.ArrayType(ir.VectorType(element, tile.lanes), tile.rows * tile.vectors)
+        super().__init__(manager, tile, value)  # type: ignore[no-untyped-call]
 
 
 def vector_type(dtype: Any, lanes: int) -> Vector:
     """The type of a vector that programs may ask for.
 
     Raises:
-        TypingError: the dtype is no machine number, or the lanes are no power of two from 2 up.
+        TypingError: the dtype is no signed integer or float, or the lanes are no power of two from 2 up.
     """
-    if not isinstance(dtype, types.Integer | types.Float):
-        raise TypingError(f"a vector holds integers or floats, not {dtype}")
+    if not isinstance(dtype, types.Float) and not getattr(dtype, "signed", False):
+        raise TypingError(f"a vector holds signed integers or floats, not {dtype}")
     if lanes < 2 or lanes & (lanes - 1):
         raise TypingError(f"lanes must be a power of two from 2 up, not {lanes}")
     return Vector(dtype, lanes)
@@ -76,7 +77,7 @@ def tile_type(dtype: Any, rows: int, vectors: int, lanes: int) -> Tile:
     """The type of a tile that programs may ask for.
 
     Raises:
-        TypingError: the dtype is no machine number, the lanes no power of two from 2 up, or the tile is empty.
+        TypingError: the dtype is no signed integer or float, the lanes no power of two from 2 up, or the tile is empty.
     """
     vector_type(dtype, lanes)
     if rows < 1 or vectors < 1:
@@ -99,7 +100,7 @@ def literal(value: Any, name: str) -> int:
 
 def literal_type(value: Any) -> Any:
     """The Numba type of a literal argument, also where it was left at its default."""
-    return types.literal(value) if isinstance(value, int) else value
+    return types.literal(value) if isinstance(value, int) else value  # type: ignore[no-untyped-call]
 
 
 def array_type(array: Any, *, is_written: bool = False) -> Any:
@@ -144,7 +145,7 @@ def dtype_of(like: Any) -> Any:
         TypingError: it has none.
     """
     if isinstance(like, types.Number):
-        return types.unliteral(like)
+        return types.unliteral(like)  # type: ignore[no-untyped-call]
     if isinstance(like, types.NumberClass):
         return like.instance_type
     if isinstance(like, types.Array | types.DType | Vector | Tile):

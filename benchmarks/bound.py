@@ -1,0 +1,216 @@
+"""The attainable time of a piece of work: what the measured ceilings allow, whatever the schedule.
+
+The roofline of the work as its kernel declares it, in two versions. ``efficiency_bound`` is what a champion is held
+against: each limit from the ceiling whose operations or traffic match. ``reject_bound`` is what a record is doubted by:
+each limit from the most optimistic ceiling, with a tenth on top, so that what is faster is a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from benchmarks.ceilings import Ceilings
+    from benchmarks.machine import Cache
+    from kernels.contract import Work
+
+PATTERNS_BY_READ_SHARE = (
+    (0.8, ("read",)),
+    (0.6, ("triad", "triad_stream")),
+    (0.2, ("copy", "copy_stream")),
+    (0.0, ("write", "stream")),
+)
+"""From which share of reads on, traffic counts as which pattern: 1 is a read, 2/3 a triad, 1/2 a copy, 0 a write."""
+
+REJECT_MARGIN = 1.10
+EXP_FREEDOM = 2.0
+"""A kernel's tolerance may allow a polynomial of lower degree than the one whose ceiling was measured."""
+
+_FLOP = {"fma": 2, "add": 1, "mul": 1}
+_FUNCTIONS = {"exp": EXP_FREEDOM, "div": 1.0, "sqrt": 1.0}
+"""By how much the measured rate of a function may be beaten."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The least time that the machine allows, and what sets it.
+
+    Attributes:
+        limit: in words, as in ``"bandwidth (DRAM, triad)"``.
+        time_s: seconds a call.
+    """
+
+    limit: str
+    time_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What bounds are calculated from.
+
+    Attributes:
+        latest: ceilings of this session, for efficiency.
+        best: the best that was ever seen on this machine, for rejection.
+        caches: of one core, smallest first. Each holds what it can of the arrays from the call before.
+    """
+
+    latest: Ceilings
+    best: Ceilings
+    caches: Sequence[Cache]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Both versions: what is attainable, and what is faster than can be."""
+
+    efficiency: Bound
+    reject: Bound
+
+
+def bounds(work: Work, dtype: str, roof: Roof, threads: int = 1) -> Bounds:
+    """Both bounds of a piece of work whose arrays were used by the call before.
+
+    Args:
+        work: operations and compulsory bytes.
+        dtype: ``"float32"`` or ``"float64"``.
+        roof: what the machine can do.
+        threads: cores at work; where the ceilings lack that number, one core's are multiplied.
+
+    Raises:
+        ValueError: the work has operations of a class that has no ceiling, or none at all and no bytes.
+    """
+    return Bounds(
+        efficiency_bound(work, dtype, roof.latest, roof.caches, threads=threads),
+        reject_bound(work, dtype, roof.best, roof.caches, threads=threads),
+    )
+
+
+def efficiency_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Cache], *, threads: int = 1) -> Bound:
+    """The bound that a champion is held against; for arguments and errors see ``bounds``. No caches: all is cold."""
+    limits = [
+        *_arithmetic(work, dtype, ceilings, threads),
+        *_functions(work, dtype, ceilings, threads),
+        *_bandwidth(work, ceilings, caches, threads),
+    ]
+    return _slowest(limits)
+
+
+def reject_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Cache], *, threads: int = 1) -> Bound:
+    """The time below which a measurement is a fault and no record; for arguments and errors see ``bounds``.
+
+    Every operation at the best mix's rate, functions side by side, bytes at the best pattern's rate from the innermost
+    level that can hold them, and all ceilings a tenth higher than was ever measured.
+    """
+    _check(work)
+    peak = max(_rate(figures, threads) for figures in ceilings.flop_per_s[dtype].values())
+    best = {
+        level: max(_rate(figures, threads) for figures in by.values()) for level, by in ceilings.bytes_per_s.items()
+    }
+    moved_s, level = transfer(work.moved_bytes, best.__getitem__, caches, threads)
+    limits = [
+        Bound(f"arithmetic (any mix, {dtype})", _simple_flop(work) / peak),
+        *(
+            Bound(f"functions ({name}, {dtype})", _function_s(work, name, dtype, ceilings, threads) / freedom)
+            for name, freedom in _FUNCTIONS.items()
+        ),
+        Bound(f"bandwidth ({level}, any pattern)", moved_s),
+    ]
+    slowest = _slowest([limit for limit in limits if limit.time_s > 0])
+    return Bound(slowest.limit, slowest.time_s / REJECT_MARGIN)
+
+
+def _slowest(limits: Sequence[Bound]) -> Bound:
+    if not limits:
+        raise ValueError("the work has neither operations nor bytes: nothing bounds it")
+    return max(limits, key=lambda limit: limit.time_s)
+
+
+def _arithmetic(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> list[Bound]:
+    """Each class at its own peak, and all together at the peak of their mix."""
+    _check(work)
+    present = [name for name in _FLOP if work.operations.get(name)]
+    classes = [((name,), work.operations[name] * _FLOP[name]) for name in present]
+    together = [(tuple(present), _simple_flop(work))] if len(present) > 1 else []
+    return [
+        Bound(f"arithmetic ({' and '.join(names)}, {dtype})", flop / _peak(names, ceilings.flop_per_s[dtype], threads))
+        for names, flop in (*classes, *together)
+    ]
+
+
+def _peak(names: tuple[str, ...], figures: Mapping[str, Mapping[str, float]], threads: int) -> float:
+    if len(names) == 1:
+        return _rate(figures[names[0]], threads)
+    mixes = ("fma", "fma_add", "mul_add") if "fma" in names else ("mul_add",)
+    return max(_rate(figures[mix], threads) for mix in mixes)
+
+
+def _functions(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> list[Bound]:
+    present = [name for name in _FUNCTIONS if work.operations.get(name)]
+    if not present:
+        return []
+    time_s = sum(_function_s(work, name, dtype, ceilings, threads) for name in present)
+    return [Bound(f"functions ({' and '.join(present)}, {dtype})", time_s)]
+
+
+def _function_s(work: Work, name: str, dtype: str, ceilings: Ceilings, threads: int) -> float:
+    return work.operations.get(name, 0) / _rate(ceilings.operations_per_s[dtype][name], threads)
+
+
+def _bandwidth(work: Work, ceilings: Ceilings, caches: Sequence[Cache], threads: int) -> list[Bound]:
+    if work.moved_bytes == 0:
+        return []
+    patterns = matching_patterns(work.read_bytes, work.write_bytes)
+
+    def rate(level: str) -> float:
+        return max(_rate(ceilings.bytes_per_s[level][pattern], threads) for pattern in patterns)
+
+    time_s, level = transfer(work.moved_bytes, rate, caches, threads)
+    return [Bound(f"bandwidth ({level}, {patterns[0]})", time_s)]
+
+
+def matching_patterns(read_bytes: int, write_bytes: int) -> tuple[str, ...]:
+    """The measured traffic patterns nearest to this ratio of reads to writes: the plain one, then the streaming one."""
+    share = read_bytes / (read_bytes + write_bytes)
+    return next(patterns for least, patterns in PATTERNS_BY_READ_SHARE if share >= least)
+
+
+def transfer(
+    moved_bytes: int, rate: Callable[[str], float], caches: Sequence[Cache], threads: int = 1
+) -> tuple[float, str]:
+    """The least time to move arrays that the caches hold as far as they can, from the innermost outwards.
+
+    A rule of thumb, all at the rate of the smallest cache that holds 3/4 of its size, is no bound: a set just above
+    that was read 1.6 times faster.
+
+    Returns:
+        Seconds, and the outermost level that is needed.
+    """
+    left, time_s, level = moved_bytes, 0.0, "DRAM"
+    for cache in caches:
+        held = min(left, cache.bytes * max(1, threads // cache.shared_by))
+        time_s += held / rate(cache.level)
+        left -= held
+        if left == 0:
+            return time_s, cache.level
+    return time_s + left / rate(level), level
+
+
+def _rate(figures: Mapping[str, float], threads: int) -> float:
+    return figures.get(str(threads), threads * figures["1"])
+
+
+def _simple_flop(work: Work) -> int:
+    return sum(work.operations.get(name, 0) * flop for name, flop in _FLOP.items())
+
+
+def _check(work: Work) -> None:
+    if unknown := set(work.operations) - set(_FLOP) - set(_FUNCTIONS):
+        known = " ".join((*_FLOP, *_FUNCTIONS))
+        raise ValueError(f"no ceiling is measured for {' '.join(sorted(unknown))}; classes of operations: {known}")

@@ -1,0 +1,56 @@
+"""Who holds the title: a candidate takes it by beating the incumbent in a paired race, never by its own figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmarks.outcome import Measured
+
+if TYPE_CHECKING:
+    from benchmarks.inference import Estimate
+    from evolve.store import Checkpoint, Individual
+
+LEAST_GAIN = 0.005  # ln units: eight compiles of one source differ by -0.3 to +0.9 %
+
+
+@dataclass(frozen=True)
+class Title:
+    """The incumbent of a run at some moment.
+
+    Attributes:
+        individual: None while the fixed baseline holds it.
+        fitness: ln(t_baseline / t_incumbent); from a checkpoint, a paired measurement against the baseline itself,
+            as soon as there is one: gains of successive incumbents are not multiplied.
+        speedup: of that checkpoint.
+    """
+
+    individual: Individual | None = None
+    fitness: float = 0.0
+    speedup: Estimate | None = None
+
+    def challenged(self, individual: Individual) -> Title:
+        """The title after an individual's race against this incumbent."""
+        record = individual.record
+        if record is None or not isinstance(record.outcome, Measured) or individual.evaluation.duplicate_of is not None:
+            return self
+        wins = record.outcome.low > 0 and record.outcome.log_ratio > LEAST_GAIN
+        return Title(individual, self.fitness + record.outcome.log_ratio) if wins else self
+
+    def confirmed(self, checkpoint: Checkpoint) -> Title:
+        """The title with its holder measured against the baseline."""
+        return replace(self, fitness=math.log(checkpoint.speedup.estimate), speedup=checkpoint.speedup)
+
+
+def title_of(individuals: Iterable[Individual], checkpoints: Iterable[Checkpoint]) -> Title:
+    """The incumbent that a run's recorded outcomes lead to."""
+    confirmed = {checkpoint.evaluation: checkpoint for checkpoint in checkpoints}
+    title = Title()
+    for individual in individuals:
+        after = title.challenged(individual)
+        if after is not title and individual.evaluation.number in confirmed:
+            after = after.confirmed(confirmed[individual.evaluation.number])
+        title = after
+    return title

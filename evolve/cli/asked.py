@@ -1,0 +1,97 @@
+"""What a user asks for in words, checked before anything is measured."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import kernels
+from evolve.budget import Budget
+from evolve.cli.options import closest
+from evolve.errors import UsageError
+from evolve.search import STRATEGIES, make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evolve.run import Request
+    from kernels import Kernel
+
+T = TypeVar("T")
+
+_SPACE_FACTOR = 5
+"""Inputs are held twice, the truth in float64, and all of that for two sets of inputs."""
+
+
+def request(kernel: str, asked: dict[str, Any]) -> Request:
+    """The request that the options of ``evolve run`` make.
+
+    Raises:
+        UsageError: a kernel, size, budget or strategy that does not exist or has no meaning.
+    """
+    from evolve.run import Request  # noqa: PLC0415 - imports numba
+
+    definition = known_kernel(kernel)
+    size_text, dtype, seed = asked.pop("size"), asked.pop("dtype"), asked.pop("seed")
+    size = _understood(definition.size, size_text) if size_text else definition.default_size
+    budget = _understood(Budget.parse, asked.pop("budget"))
+    _check_strategy(definition, asked["strategy"])
+    made = Request(
+        kernel=kernel,
+        size=size,
+        dtype=dtype or _default_dtype(definition),
+        budget=budget,
+        seed=secrets.randbits(31) if seed is None else seed,
+        **asked,
+    )
+    _check_memory(definition, made)
+    return made
+
+
+def known_kernel(name: str) -> Kernel:
+    """The kernel of that name.
+
+    Raises:
+        UsageError: there is none; the message offers what is close.
+    """
+    if name not in kernels.names():
+        raise UsageError(f"no kernel {name!r}; there are {', '.join(kernels.names())}", closest(name, kernels.names()))
+    return kernels.get(name)
+
+
+def _understood(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _default_dtype(kernel: Kernel) -> str:
+    return "float64" if "float64" in kernel.dtypes else kernel.dtypes[0]
+
+
+def _check_strategy(kernel: Kernel, name: str) -> None:
+    """Make the strategy once: one that cannot be made must fail before ceilings are measured for it."""
+    import numpy as np  # noqa: PLC0415 - only a run needs it
+
+    try:
+        make(name, kernel.space, np.random.default_rng(0))
+    except ValueError as error:
+        raise UsageError(str(error), closest(name, STRATEGIES)) from error
+
+
+def _check_memory(kernel: Kernel, asked: Request) -> None:
+    import psutil  # noqa: PLC0415 - only a run needs it
+
+    from benchmarks.isolation import MEMORY_BYTES  # noqa: PLC0415 - imports numba
+    from evolve.report.quantities import capacity, extents  # noqa: PLC0415 - only the message needs it
+
+    if asked.dtype not in kernel.dtypes:
+        return
+    needed = _SPACE_FACTOR * kernel.work(asked.size, asked.dtype).moved_bytes
+    limit = min(MEMORY_BYTES, psutil.virtual_memory().available)
+    if needed > limit:
+        raise UsageError(
+            f"size {extents(asked.size)} needs some {capacity(needed)} of memory, {capacity(limit)} can be had",
+            "take a smaller --size",
+        )

@@ -1,0 +1,97 @@
+"""What commands share: their options, and how they say what came out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich_click import RichCommand
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evolve.lock import Holder
+    from evolve.store import Store
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 machine too noisy to judge, "
+    "130 interrupted with state saved."
+)
+
+store_option = click.option(
+    "--store", metavar="URL", help="Where runs are kept, a path or sqlite:///PATH. [default: EVOLVE_STORE or your data]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
+wait_option = click.option("--wait", is_flag=True, help="Wait while another evolve measures, instead of giving up.")
+run_argument = click.argument("run", default="latest")
+
+
+def command(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command whose help ends with an example and the exit codes."""
+    return click.command(name, cls=RichCommand, epilog=f"Example: {example}\n\n{EXIT_CODES}")
+
+
+def opened(url: str | None, *, create: bool = False) -> Store:
+    """The store that ``--store`` names, or the user's own.
+
+    Raises:
+        EvolveError: it cannot be used, or is not there and not to be made.
+    """
+    from evolve.paths import default_store  # noqa: PLC0415 - help needs no store
+    from evolve.store import open_store  # noqa: PLC0415 - imports numpy
+
+    return open_store(url or default_store(), create=create)
+
+
+def report_path(run_id: str) -> Path:
+    """Where a run's report lies unless asked for elsewhere: it can be made again at any time."""
+    from evolve.paths import cache_folder  # noqa: PLC0415 - help needs no folder
+
+    return cache_folder() / "reports" / f"{run_id}.html"
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A question that offers what a user may have meant; empty where nothing is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def say_waiting(holder: Holder) -> None:
+    """Tell whom a command waits for."""
+    click.echo(f"waiting until another evolve has measured ({holder})", err=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command says what came out.
+
+    Attributes:
+        as_json: the result as one JSON object.
+        is_quiet: nothing but the result.
+        store: as given with ``--store``, which the next command will need too.
+    """
+
+    as_json: bool = False
+    is_quiet: bool = False
+    store: str | None = None
+
+    def result(self, plain: Mapping[str, Any], text: str) -> None:
+        """Print the result on stdout, as plain values or in words."""
+        click.echo(json.dumps(plain, indent=2, allow_nan=False) if self.as_json else text)
+
+    def note(self, text: str = "") -> None:
+        """Say on stderr what is no part of the result."""
+        if not self.is_quiet and not self.as_json:
+            click.echo(text, err=True)
+
+    def next(self, *commands: str) -> None:
+        """Name the commands that may come next, in the last line."""
+        store = f" --store {self.store}" if self.store else ""
+        self.note("next: " + "  or  ".join(f"{command}{store}" for command in commands))

@@ -1,0 +1,65 @@
+"""``evolve run``: evolve a kernel here."""
+
+# ruff: noqa: PLC0415 - what takes long to import waits until the command runs: its help is instant
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from evolve.cli import options
+from evolve.cli.options import Output
+
+
+@options.command("run", "evolve run matmul --size 512 --budget 2m")
+@click.argument("kernel")
+@click.option("--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]")
+@click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernel.")
+@click.option("--budget", default="5m", show_default=True, help="Of the search: 90s, 5m, 1h30m or 300evals.")
+@click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
+@click.option("--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class.")
+@click.option(
+    "--control-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.15,
+    show_default=True,
+    help="Share of evaluations that are random draws: what luck finds.",
+)
+@click.option("--name", help="A word of yours for the run.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
+)
+@click.option("--no-report", is_flag=True, help="Write no report.")
+@options.wait_option
+@options.store_option
+@options.json_option
+@options.quiet_option
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
+    kernel: str,
+    report: Path | None,
+    no_report: bool,
+    wait: bool,
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
+    **asked: Any,
+) -> None:
+    """Evolve KERNEL here: search, prove, measure afresh, report.
+
+    The champion is then measured in new processes against the plain loop and against libraries.
+    Ctrl-C once finishes the measurement under way and saves; `evolve resume` goes on from there.
+    """
+    from evolve.cli import asked as wishes
+    from evolve.cli.ending import show_end
+    from evolve.report.terminal import watching
+    from evolve.run import start
+
+    request = wishes.request(kernel, asked)
+    with options.opened(store, create=True) as facts:
+        with watching(is_quiet=quiet) as observer:
+            run = start(facts, request, observer, wait=wait, on_wait=options.say_waiting)
+        show_end(facts, run.id, Output(as_json, quiet, store), report, with_report=not no_report)

@@ -1,0 +1,346 @@
+"""The pictures of a report: plotly figures as JSON, each with a legend and one sentence that says what to see in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io
+
+from evolve.report.quantities import factor, number, seconds, speedup
+from evolve.tracker import Null, best_so_far, improvements, paid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from benchmarks.inference import Estimate
+    from evolve.store import Bound, Checkpoint, Individual, Publication
+    from evolve.tracker import NullPoint
+
+BLUE, ORANGE, GREEN, RED = "#3b78e7", "#e08a1e", "#1a9e6c", "#d64550"
+_GREY = "#8a93a0"
+_GRID = "rgba(138, 147, 160, 0.22)"
+_BAND = "rgba(224, 138, 30, 0.16)"
+
+_NULL_POINTS = 60
+_LEFT_OUT = 0.02
+"""The slowest two per cent of the points may lie below the axis."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One entry of a legend: ``line dash dot diamond star`` or ``band``, its colour, and what it stands for."""
+
+    shape: str
+    colour: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, ready for the page.
+
+    Attributes:
+        name: its place on the page.
+        json: data and layout for plotly.
+        legend: what the marks stand for.
+        caption: what to see in it.
+        height: in pixels.
+    """
+
+    name: str
+    json: str
+    legend: tuple[Mark, ...]
+    caption: str
+    height: int
+
+
+def champion_curve(
+    individuals: Sequence[Individual],
+    checkpoints: Sequence[Checkpoint],
+    publication: Publication | None,
+    bound: Bound | None,
+) -> Picture | None:
+    """The best so far over evaluations, with everything that it must be held against; None if nothing is measured."""
+    if not improvements(individuals):
+        return None
+    drawing = _Drawing()
+    _points(drawing, individuals)
+    has_null = _null(drawing, individuals)
+    _steps(drawing, individuals)
+    _fresh(drawing, checkpoints, publication, len(paid(individuals)))
+    cap = bound.baseline_s / bound.time_s if bound else None
+    _levels(drawing, cap)
+    drawing.figure.update_xaxes(title="evaluations", rangemode="tozero")
+    _speedup_axis(
+        drawing.figure.update_yaxes, _range(individuals, checkpoints, publication, cap), "speedup (log scale)"
+    )
+    caption = "Every step of the blue line is a new champion"
+    if has_null:
+        caption += "; where the line leaves the orange band, the search has found more than luck would have"
+    if cap:
+        caption += f"; the red line at {factor(cap)} is as far as this machine's measured ceiling lets anything go"
+    return drawing.picture("curve", f"{caption}.", 460)
+
+
+def opponents(publication: Publication | None) -> Picture | None:
+    """The champion's fresh speedup against the plain loop and every rival; None without a publication."""
+    if publication is None:
+        return None
+    found = sorted({"plain loop": publication.speedup, **publication.rivals}.items(), key=lambda item: item[1].estimate)
+    drawing = _Drawing()
+    names = [name for name, _ in found]
+    values = [estimate for _, estimate in found]
+    drawing.add(
+        go.Scatter(
+            x=[value.estimate for value in values],
+            y=names,
+            error_x=_bars(values),
+            mode="markers+text",
+            marker={"color": GREEN, "size": 11, "symbol": "diamond"},
+            text=[factor(value.estimate) for value in values],
+            textposition="top center",
+            hovertext=[speedup(value.as_dict()) for value in values],
+            hovertemplate="%{y}: %{hovertext}<extra></extra>",
+        ),
+        Mark("diamond", GREEN, "champion against it, with its 95 % interval"),
+    )
+    drawing.figure.add_vline(x=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
+    drawing.legend.append(Mark("dash", _GREY, "same speed"))
+    ends = [end for value in values for end in (value.estimate, *_finite(value)) if end > 0]
+    low, high = min(0.8, min(ends) / 1.15), max(1.25, max(ends) * 1.25)
+    _speedup_axis(drawing.figure.update_xaxes, (low, high), "times as fast as the opponent (log scale)")
+    drawing.figure.update_yaxes(range=[-0.6, len(names) - 0.3], ticksuffix="  ", showgrid=False)
+    caption = (
+        "Right of the dashed line the champion is faster than that opponent, left of it slower, and an interval that "
+        "touches the line shows no difference."
+    )
+    return drawing.picture("opponents", caption, 130 + 58 * len(names))
+
+
+class _Drawing:
+    """A figure with its legend, in colours that read on light and dark ground."""
+
+    def __init__(self) -> None:
+        self.figure = go.Figure()
+        self.legend: list[Mark] = []
+
+    def add(self, trace: Any, mark: Mark | None = None) -> None:
+        self.figure.add_trace(trace)
+        if mark:
+            self.legend.append(mark)
+
+    def picture(self, name: str, caption: str, height: int) -> Picture:
+        self.figure.update_layout(
+            template="none",
+            showlegend=False,
+            height=height,
+            margin={"l": 62, "r": 18, "t": 18, "b": 54},
+            paper_bgcolor="rgba(0, 0, 0, 0)",
+            plot_bgcolor="rgba(0, 0, 0, 0)",
+            font={"family": "inherit", "size": 13, "color": _GREY},
+            hovermode="closest",
+            dragmode=False,
+        )
+        axis = {"gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "automargin": True, "fixedrange": True}
+        self.figure.update_xaxes(**axis)
+        self.figure.update_yaxes(**axis)
+        text = plotly.io.to_json(self.figure, validate=False)
+        return Picture(name, _embeddable(text), tuple(self.legend), caption, height)
+
+
+def _embeddable(json: str) -> str:
+    """JSON that may stand in a script element: nothing in it can end the element."""
+    return json.replace("<", "\\u003c")
+
+
+def _points(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
+    """Everything measured, faint: what the search asked for, and the random draws of the control arm."""
+    known = [(count, i) for count, i in enumerate(paid(individuals), start=1) if i.fitness is not None]
+    for arm, colour, symbol, label in (
+        ("search", BLUE, "circle", "a schedule of the search"),
+        ("control", ORANGE, "diamond", "a random draw (control arm)"),
+    ):
+        shown = [(count, i) for count, i in known if i.evaluation.arm == arm]
+        if shown:
+            trace = go.Scatter(
+                x=[count for count, _ in shown],
+                y=[math.exp(i.fitness or 0.0) for _, i in shown],
+                mode="markers",
+                marker={"color": colour, "size": 5, "opacity": 0.35, "symbol": symbol},
+                hovertext=[_described(i) for _, i in shown],
+                hovertemplate="%{hovertext}<extra></extra>",
+            )
+            drawing.add(trace, Mark("dot" if arm == "search" else "diamond", colour, label))
+
+
+def _described(individual: Individual) -> str:
+    evaluation, time_s = individual.evaluation, individual.search_time_s
+    took = f", {seconds(time_s)} a call" if time_s else ""
+    values = [f"{name}={value}" for name, value in evaluation.schedule.items()]
+    lines = [" ".join(values[k : k + 5]) for k in range(0, len(values), 5)]
+    head = (
+        f"evaluation {evaluation.number} ({evaluation.operator}): {factor(math.exp(individual.fitness or 0.0))}{took}"
+    )
+    return "<br>".join([head, *map(_plain, lines)])
+
+
+def _plain(text: str) -> str:
+    """Text that plotly takes for text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _null(drawing: _Drawing, individuals: Sequence[Individual]) -> bool:
+    """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing."""
+    null, last = Null.of(individuals), len(paid(individuals))
+    if null is None:
+        return False
+    counts = np.unique(np.geomspace(1, max(1, last), _NULL_POINTS).round().astype(int))
+    curve = null.curve([int(n) for n in counts])
+    if not curve:
+        return False
+    _null_band(drawing, curve)
+    known = [point for point in curve if not point.is_extrapolated]
+    for part, dash in ((known, "solid"), (known[-1:] + curve[len(known) :], "dot")):
+        drawing.add(
+            go.Scatter(
+                x=[point.n for point in part],
+                y=[math.exp(point.fitness.estimate) for point in part],
+                mode="lines",
+                line={"color": ORANGE, "width": 2, "dash": dash},
+                hovertemplate="best of %{x} random draws: %{y:.3g}x<extra></extra>",
+            )
+        )
+    drawing.legend.append(Mark("line", ORANGE, "best of as many random draws, expected (dotted: extrapolated)"))
+    drawing.legend.append(Mark("band", ORANGE, "its 95 % band"))
+    return True
+
+
+def _null_band(drawing: _Drawing, curve: Sequence[NullPoint]) -> None:
+    there, back = [p.fitness.high for p in curve], [p.fitness.low for p in reversed(curve)]
+    band = go.Scatter(
+        x=[p.n for p in curve] + [p.n for p in reversed(curve)],
+        y=np.exp([*there, *back]).tolist(),
+        fill="toself",
+        fillcolor=_BAND,
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+    drawing.add(band)
+
+
+def _steps(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
+    """The champion curve."""
+    best = np.exp(best_so_far(individuals))
+    trace = go.Scatter(
+        x=list(range(1, len(best) + 1)),
+        y=[None if math.isnan(value) else float(value) for value in best],
+        mode="lines" if len(best) > 1 else "lines+markers",
+        line={"color": BLUE, "width": 2.5, "shape": "hv"},
+        hovertemplate="best of %{x} evaluations: %{y:.3g}x<extra></extra>",
+    )
+    drawing.add(trace, Mark("line", BLUE, "best so far (search estimate)"))
+
+
+def _fresh(
+    drawing: _Drawing, checkpoints: Sequence[Checkpoint], publication: Publication | None, evaluations: int
+) -> None:
+    """What was measured afresh, with intervals: checkpoints on the way, the published figure at the end."""
+    for where, found, symbol, label in (
+        (
+            [c.evaluations for c in checkpoints],
+            [c.speedup for c in checkpoints],
+            "diamond",
+            "checkpoint, measured afresh",
+        ),
+        ([evaluations] if publication else [], [publication.speedup] if publication else [], "star", "published"),
+    ):
+        if found:
+            size = 15 if symbol == "star" else 9
+            trace = go.Scatter(
+                x=where,
+                y=[estimate.estimate for estimate in found],
+                error_y=_bars(found),
+                mode="markers",
+                marker={"color": GREEN, "size": size, "symbol": symbol},
+                hovertext=[speedup(estimate.as_dict()) for estimate in found],
+                hovertemplate=f"{label}: %{{hovertext}}<extra></extra>",
+            )
+            drawing.add(trace, Mark(symbol, GREEN, f"{label}, with its 95 % interval"))
+
+
+def _bars(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Interval ends as plotly wants them; an open end is not drawn."""
+    ends = [_finite(estimate) or (estimate.estimate, estimate.estimate) for estimate in estimates]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - estimate.estimate for (_, high), estimate in zip(ends, estimates, strict=True)],
+        "arrayminus": [estimate.estimate - low for (low, _), estimate in zip(ends, estimates, strict=True)],
+        "color": GREEN,
+        "thickness": 2,
+        "width": 5,
+    }
+
+
+def _finite(estimate: Estimate) -> tuple[float, ...]:
+    return (estimate.low, estimate.high) if estimate.low > 0 and math.isfinite(estimate.high) else ()
+
+
+def _levels(drawing: _Drawing, cap: float | None) -> None:
+    """The cap, and the plain loop itself."""
+    figure = drawing.figure
+    figure.add_hline(y=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
+    drawing.legend.append(Mark("dash", _GREY, "the plain loop"))
+    if cap:
+        text = f"cap {factor(cap)}"
+        figure.add_hline(
+            y=cap,
+            line={"color": RED, "width": 2},
+            annotation={"text": text, "font": {"color": RED}, "yanchor": "bottom", "yshift": -1},
+            annotation_position="top left",
+        )
+        drawing.legend.append(Mark("line", RED, "cap: the machine's measured ceiling"))
+
+
+def _range(
+    individuals: Sequence[Individual],
+    checkpoints: Sequence[Checkpoint],
+    publication: Publication | None,
+    cap: float | None,
+) -> tuple[float, float]:
+    """Speedups from the slowest, but for a few, to the cap or whatever is above it."""
+    fitnesses = np.array([i.fitness for i in paid(individuals) if i.fitness is not None], dtype=np.float64)
+    fresh = [c.speedup for c in checkpoints] + ([publication.speedup] if publication else [])
+    tops = [cap or 1.0, *(end for e in fresh for end in (e.estimate, *_finite(e)))]
+    low = min(1.0, float(np.exp(np.quantile(fitnesses, _LEFT_OUT))))
+    return low / 1.15, max(*tops, float(np.exp(fitnesses.max()))) * 1.3
+
+
+def _speedup_axis(update: Any, ends: tuple[float, float], title: str) -> None:
+    """A logarithmic axis with round ratios on it."""
+    low, high = ends
+    ticks = _round_ratios(low, high)
+    update(
+        type="log",
+        range=[math.log10(low), math.log10(high)],
+        tickvals=ticks.tolist(),
+        ticktext=[f"{number(tick).rstrip('0').rstrip('.') if tick < 10 else f'{tick:g}'}x" for tick in ticks],
+        title=title,
+    )
+
+
+def _round_ratios(low: float, high: float) -> NDArray[np.float64]:
+    """1, 2, 5 times powers of ten; finer steps where the axis is short, powers of ten alone where it is long."""
+    span = math.log10(high / low)
+    steps: Iterable[float] = (
+        (1,) if span > 4 else (1, 2, 5) if span > 0.7 else (1, 1.1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
+    )
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = np.unique(np.round(np.outer(powers, list(steps)), 12).ravel())
+    return ticks[(ticks >= low) & (ticks <= high)]

@@ -1,0 +1,128 @@
+"""What came of a run, in words: a summary's plain values made readable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evolve.report.quantities import clock, extents, factor, number, percent, seconds, speedup
+from evolve.report.text import facts
+
+Told = Mapping[str, Any]
+"""What ``evolve.tracker.summary`` returns."""
+
+_SOURCES = {
+    "published": "",
+    "checkpoint": " (measured while searching, not yet in fresh processes)",
+    "search_estimate": "",
+}
+
+
+def brief(told: Told) -> str:
+    """What a user wants to know when a run ends."""
+    return "\n".join(
+        [headline(told), "", facts([*champion(told), ("luck", luck(told)), ("time", where_time_went(told))])]
+    )
+
+
+def full(told: Told) -> str:
+    """All of it."""
+    return "\n".join(
+        [
+            headline(told),
+            "",
+            facts([*champion(told), *_schedule(told), ("luck", luck(told)), *_verdict(told)]),
+            "",
+            facts([*_search(told), ("time", where_time_went(told)), *_origin(told)]),
+        ]
+    )
+
+
+def headline(told: Told) -> str:
+    """Which run this is, and how it stands."""
+    problem = told["problem"]
+    threads = "1 thread" if problem["threads"] == 1 else f"{problem['threads']} threads"
+    name = f" ({told['name']})" if told["name"] else ""
+    done = f"{told['status']} after {told['evaluations']} evaluations in {clock(told['elapsed_s'])}"
+    return f"{told['kernel']} {extents(problem['size'])} {problem['dtype']}, {threads}\nrun {told['run']}{name}, {done}"
+
+
+def champion(told: Told) -> list[tuple[str, str]]:
+    """The champion against baseline, rivals and bound."""
+    best = told["champion"]
+    if best is None:
+        return [("champion", "none: nothing was right and faster than the plain loop")]
+    return [
+        ("champion", _speed(best)),
+        *[(f"vs {name}", f"{speedup(rival)} its speed") for name, rival in best["rivals"].items()],
+        ("bound", _bound(best)),
+    ]
+
+
+def _speed(best: Mapping[str, Any]) -> str:
+    if best["speedup"] is None:
+        believed = best["search_estimate"]["speedup"]
+        return f"not measured afresh yet; the search believes in {factor(believed)}" if believed else "not measured yet"
+    a_call = f", {seconds(best['time_s'])} a call" if best["time_s"] else ""
+    return f"{speedup(best['speedup'])} the speed of the plain loop{a_call}{_SOURCES[best['source']]}"
+
+
+def _bound(best: Mapping[str, Any]) -> str:
+    if best["bound"] is None:
+        return "not known yet"
+    cap = f"; cap {factor(best['cap'])}" if best["cap"] else ""
+    limits = f"at least {seconds(best['bound']['time_s'])} a call ({best['bound']['limit']}{cap})"
+    if best["bound_fraction"] is None:
+        return limits
+    return f"{percent(best['bound_fraction'])} of what this machine allows: {limits}"
+
+
+def luck(told: Told) -> str:
+    """What random draws would have found: estimates of the search against estimates of the search."""
+    null = told["null"]
+    if null["best_of_n"] is None:
+        return f"not known: {null['measured']} of {null['control']} random draws could be measured, too few to say"
+    guess = ", extrapolated" if null["is_extrapolated"] else ""
+    believed = (told["champion"] or {}).get("search_estimate", {}).get("speedup")
+    against = f", the search {factor(believed)}" if believed else ""
+    return f"best of {null['n']} random draws: {speedup(null['best_of_n'])}{guess}{against} (search-time estimates)"
+
+
+def where_time_went(told: Told) -> str:
+    """Shares of the wall time by phase."""
+    total_s = sum(told["phases_s"].values())
+    return (
+        ", ".join(f"{name} {percent(value / total_s)}" for name, value in told["phases_s"].items()) if total_s else ""
+    )
+
+
+def _schedule(told: Told) -> list[tuple[str, str]]:
+    best = told["champion"]
+    if best is None:
+        return []
+    values = " ".join(f"{name}={value}" for name, value in best["schedule"].items())
+    return [("schedule", f"{values} (evaluation {best['evaluation']})"), ("source", best["source_hash"] or "")]
+
+
+def _verdict(told: Told) -> list[tuple[str, str]]:
+    verdict = told["verdict"]
+    return [("verdict", verdict["verdict"]), *[("", reason) for reason in verdict["reasons"]]]
+
+
+def _search(told: Told) -> list[tuple[str, str]]:
+    counts = ", ".join(f"{count} {kind}" for kind, count in told["outcomes"].items())
+    share = percent(told["control_share"])
+    return [
+        ("search", f"{told['strategy']}, seed {told['seed']}, budget {told['budget']}, {share} random draws"),
+        ("outcomes", f"{counts}; {told['duplicates']} duplicates" if counts else ""),
+        ("rate", f"{number(told['evaluations_per_s'])} evaluations a second" if told["evaluations"] else ""),
+    ]
+
+
+def _origin(told: Told) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    return [
+        ("machine", told["machine"]),
+        ("started", told["created_at"][:19].replace("T", " ") + " UTC"),
+        ("with", versions),
+    ]

@@ -1,0 +1,315 @@
+"""One run in one process: what its loop works with, and how what happens is kept and shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.contestant import Task
+from benchmarks.harness import Built, Harness, Incumbent, Plan, speedup
+from benchmarks.outcome import Measured
+from benchmarks.race import Rules
+from evolve.budget import Budget
+from evolve.champion import Title, title_of
+from evolve.errors import EvolveError, Interrupted
+from evolve.phases import Phases
+from evolve.progress import Observer, Progress, StopRequest
+from evolve.search import make
+from evolve.search.protocol import Proposal, Result
+from evolve.store import Batch, Bound, Checkpoint, Evaluation, Individual, OutcomeRecord, Run, Store, utc_now
+from kernels.language import Schedule
+
+if TYPE_CHECKING:
+    from benchmarks.bound import Bound as MachineBound
+
+# a checkpoint pairs the new incumbent with the fixed baseline, which may be a hundred times slower
+CHECKPOINT_RULES = Rules(most_rounds=15, least_rounds=3, most_s=1.0, may_drop=False)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a session works with and does not own.
+
+    Attributes:
+        store: where everything is kept.
+        harness: what evaluates.
+        bound: of the problem on this machine.
+        observer: is told of progress between measurements, never during one.
+        stop: set by the first Ctrl-C.
+    """
+
+    store: Store
+    harness: Harness
+    bound: MachineBound
+    observer: Observer
+    stop: StopRequest
+
+
+class Session:
+    """A run under way: strategy, incumbent, known outcomes. A new session replays what the store knows of its run."""
+
+    def __init__(self, run: Run, around: Surroundings) -> None:
+        self.run, self.around = run, around
+        self.store, self.harness = around.store, around.harness
+        self.budget = Budget.parse(run.budget)
+        self.phases = Phases(self.store.phases(run.id))
+        self.strategy = make(run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share)
+        self.individuals = self.store.individuals(run.id)
+        self.title = title_of(self.individuals, self.store.checkpoints(run.id))
+        self.known = self.store.known_sources(run.id)
+        self.history: list[float] = []
+        self._incumbent: Incumbent | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is measured."""
+        return self.harness.task
+
+    # ---- asking and telling
+
+    def replay(self) -> list[Evaluation]:
+        """Bring the strategy to where the run stopped; returns what it had asked for last and not heard of.
+
+        Raises:
+            EvolveError: the strategy does not ask what it asked then, so that going on would not be the same run.
+        """
+        batches: dict[int, list[Individual]] = {}
+        for individual in self.individuals:
+            batches.setdefault(individual.evaluation.batch, []).append(individual)
+        for batch in batches.values():
+            asked = [proposal.schedule for proposal in self.strategy.ask(self.run.batch_size)]
+            if asked != [Schedule(individual.evaluation.schedule) for individual in batch]:
+                raise EvolveError(
+                    f"run {self.run.id} cannot go on: its search no longer asks what it asked then",
+                    "it was recorded by another version; start a new run",
+                )
+            pending = [i.evaluation for i in batch if i.record is None]
+            if pending:
+                return [individual.evaluation for individual in batch]
+            self.tell(batch)
+        return []
+
+    def ask(self) -> list[Evaluation]:
+        """Ask for a batch and keep it, before any of it is evaluated; empty once the space is exhausted."""
+        with self.phases.phase("search"):
+            proposals = self.strategy.ask(self.run.batch_size)
+        if not proposals:
+            return []
+        index = 1 + max((i.evaluation.batch for i in self.individuals), default=-1)
+        with self.phases.phase("build"):
+            plans = [self.harness.plan(proposal.schedule) for proposal in proposals]
+        evaluations = self._evaluations(index, proposals, plans)
+        self.store.add_batch(Batch(self.run.id, index, utc_now()), evaluations)
+        self.individuals += [Individual(evaluation, None) for evaluation in evaluations]
+        return evaluations
+
+    def _evaluations(self, batch: int, proposals: Sequence[Proposal], plans: Sequence[Plan]) -> list[Evaluation]:
+        numbers = {Schedule(i.evaluation.schedule): i.evaluation.number for i in self.individuals}
+        made = []
+        for position, (proposal, plan) in enumerate(zip(proposals, plans, strict=True)):
+            number = len(self.individuals) + position + 1
+            original = self.known.setdefault(plan.key, number) if plan.key else number
+            made.append(
+                Evaluation(
+                    run=self.run.id,
+                    number=number,
+                    batch=batch,
+                    position=position,
+                    arm="control" if proposal.operator == "control" else "search",
+                    operator=proposal.operator,
+                    schedule=dict(proposal.schedule),
+                    parents=tuple(numbers[parent] for parent in proposal.parents if parent in numbers),
+                    source_key=plan.key or None,
+                    duplicate_of=original if original != number else None,
+                )
+            )
+        return made
+
+    def tell(self, batch: Sequence[Individual]) -> None:
+        """Tell the strategy what came of a batch, duplicates with their original's outcome."""
+        with self.phases.phase("search"):
+            self.strategy.tell([Result(Schedule(i.evaluation.schedule), i.fitness) for i in batch])
+        for individual in batch:
+            best = max(self.history[-1] if self.history else 1.0, math.exp(individual.fitness or 0.0))
+            self.history += [best] if individual.is_paid else []
+
+    # ---- evaluating
+
+    def evaluate(self, evaluations: Sequence[Evaluation]) -> bool:
+        """Build and measure what has no outcome yet; False when the budget or the user ended it midway."""
+        todo = [e for e in evaluations if e.duplicate_of is None and self._individual(e).record is None]
+        self.show("search", f"building {len(todo)} schedules")
+        with self.phases.phase("build"):
+            plans = {self.harness.plan(Schedule(e.schedule)): e for e in todo}
+            built = {plans[b.plan].number: b for b in self.harness.build(list(plans))}
+        for position, evaluation in enumerate(todo):
+            if self.is_over:
+                return False
+            self.show("search", f"racing {position + 1} of {len(todo)}")
+            self._evaluate_one(evaluation, built[evaluation.number])
+        return True
+
+    def _evaluate_one(self, evaluation: Evaluation, built: Built) -> None:
+        self.phases.move("build", "verify", built.verify_s / len(self.harness.cpus))
+        with self.phases.phase("measure"):
+            outcome = built.failure or self.harness.measure(built, self.incumbent)
+        self.phases.move("measure", "verify", max(0.0, outcome.verify_s - built.verify_s))
+        incumbent = self.title.individual.evaluation.number if self.title.individual else None
+        fitness = self.title.fitness + outcome.log_ratio if isinstance(outcome, Measured) else None
+        record = OutcomeRecord(
+            self.run.id, evaluation.number, outcome, utc_now(), fitness, incumbent, build_s=built.build_s
+        )
+        self.store.add_outcome(record)
+        self._settle(record)
+
+    def _settle(self, record: OutcomeRecord) -> None:
+        """Give an outcome to its individual and its duplicates, and let it challenge the incumbent."""
+        for at, individual in enumerate(self.individuals):
+            if record.evaluation in (individual.evaluation.number, individual.evaluation.duplicate_of):
+                self.individuals[at] = dataclasses.replace(individual, record=record)
+        individual = self.individuals[record.evaluation - 1]
+        title = self.title.challenged(individual)
+        if title is not self.title:
+            self.title, self._incumbent = title, None
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        """Measure the new incumbent against the fixed baseline, so that its fitness is not a product of gains."""
+        self.show("search", "measuring the new best against the baseline")
+        with self.phases.phase("measure"):
+            samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
+        assert self.title.individual is not None
+        checkpoint = Checkpoint(
+            run=self.run.id,
+            evaluation=self.title.individual.evaluation.number,
+            evaluations=self.evaluated,
+            elapsed_s=self.phases.elapsed_s,
+            cpu_s=self.cpu_s,
+            speedup=speedup(samples),
+            samples=dataclasses.asdict(samples),
+            measured_at=utc_now(),
+        )
+        self.store.add_checkpoint(checkpoint)
+        self.title = self.title.confirmed(checkpoint)
+
+    @property
+    def incumbent(self) -> Incumbent:
+        """What candidates are raced against: the fixed baseline, until something beats it."""
+        if self._incumbent is None:
+            self._incumbent = self._find_incumbent()
+        return self._incumbent
+
+    def _find_incumbent(self) -> Incumbent:
+        individual = self.title.individual
+        if individual is None:
+            with self.phases.phase("measure"):
+                return self.harness.first_incumbent()
+        assert individual.record is not None
+        assert isinstance(individual.record.outcome, Measured)
+        plan = self.harness.plan(Schedule(individual.evaluation.schedule))
+        assert plan.contestant is not None
+        return Incumbent(plan.contestant, individual.record.outcome.time_s)
+
+    def _individual(self, evaluation: Evaluation) -> Individual:
+        return self.individuals[evaluation.number - 1]
+
+    def batch(self, evaluations: Sequence[Evaluation]) -> list[Individual]:
+        """The individuals of evaluations, with the outcomes known by now."""
+        return [self._individual(evaluation) for evaluation in evaluations]
+
+    # ---- how far it is
+
+    @property
+    def evaluated(self) -> int:
+        """Evaluations that have an outcome of their own."""
+        return sum(individual.is_paid for individual in self.individuals)
+
+    @property
+    def fraction(self) -> float:
+        """Of the budget used, 0 to 1."""
+        return self.budget.fraction(self.phases.elapsed_s, self.evaluated)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds so far; every phase but building keeps one core busy."""
+        totals = self.phases.totals()
+        return sum(totals.values()) + totals["build"] * (len(self.harness.cpus) - 1)
+
+    @property
+    def is_over(self) -> bool:
+        """True once the budget is used up.
+
+        Raises:
+            Interrupted: the user asked to stop; all that is known is stored.
+        """
+        if self.around.stop.is_set:
+            raise Interrupted(self.run.id)
+        return self.fraction >= 1
+
+    def flush(self, batch: int) -> None:
+        """Keep where the time went."""
+        self.store.add_phases(self.run.id, batch, self.phases.flush())
+
+    # ---- showing
+
+    def show(self, stage: str, doing: str) -> None:
+        """Tell the observer how things stand; called between measurements only."""
+        self.around.observer(self.progress(stage, doing))
+
+    def progress(self, stage: str, doing: str) -> Progress:
+        """How things stand."""
+        elapsed_s, evaluated = self.phases.elapsed_s, self.evaluated
+        time_s = self._incumbent.time_s if self._incumbent and self.title.individual else None
+        bound = self.around.bound
+        return Progress(
+            run=self.run.id,
+            kernel=self.run.kernel,
+            size_text="x".join(map(str, self.run.size)),
+            dtype=self.run.dtype,
+            threads=self.run.threads,
+            stage=stage,
+            doing=doing,
+            fraction=min(1.0, self.fraction),
+            elapsed_s=elapsed_s,
+            left_s=self.budget.left_s(elapsed_s, evaluated),
+            evaluations=evaluated,
+            evaluations_per_s=evaluated / elapsed_s if elapsed_s else 0.0,
+            counts=self.counts(),
+            phases_s=self.phases.totals(),
+            best=self.title.speedup,
+            best_time_s=time_s,
+            bound_fraction=bound.time_s / time_s if time_s else None,
+            bound_limit=bound.limit,
+            history=tuple(self.history),
+            **self._rates(time_s),
+        )
+
+    def _rates(self, time_s: float | None) -> dict[str, Any]:
+        work = self.task.definition.work(self.run.size, self.run.dtype)
+        stored = self.store.bound(self.run.id)
+        return {
+            "flop_per_s": work.flop / time_s if time_s else None,
+            "bytes_per_s": work.moved_bytes / time_s if time_s else None,
+            "cap": stored.baseline_s / stored.time_s if stored else None,
+        }
+
+    def counts(self) -> Mapping[str, int]:
+        """Known outcomes by kind."""
+        kinds = [individual.record.outcome.kind for individual in self.individuals if individual.record and individual.is_paid]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+
+    def keep_bound(self) -> None:
+        """Keep the bound with the baseline's time, once: the cap line of every picture."""
+        if self.store.bound(self.run.id) is None:
+            self.show("baseline", "timing the plain loop")
+            baseline_s = self.harness.first_incumbent().time_s
+            bound = self.around.bound
+            self.store.add_bound(Bound(self.run.id, utc_now(), bound.limit, bound.time_s, baseline_s))
+
+

@@ -1,0 +1,56 @@
+"""How a run is doing and how long it has worked, read from its facts: nothing is ever rewritten."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from evolve.store import RunEvent
+
+_BEGINNINGS = ("started", "resumed")
+
+
+def is_alive(event: RunEvent) -> bool:
+    """False where the process that wrote an event is known to be gone; another host's is believed to live."""
+    if event.host != socket.gethostname():
+        return True
+    try:
+        # a process that began after the event has only inherited the number
+        return psutil.Process(event.pid).create_time() <= datetime.fromisoformat(event.at).timestamp() + 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
+def status(events: Sequence[RunEvent], alive: Callable[[RunEvent], bool] = is_alive) -> str:
+    """``created``, ``running``, ``killed`` (died without a word), ``interrupted``, ``finished`` or ``failed``."""
+    if not events:
+        return "created"
+    if events[-1].kind not in _BEGINNINGS:
+        return events[-1].kind
+    return "running" if alive(events[-1]) else "killed"
+
+
+def elapsed_s(events: Sequence[RunEvent], facts: Iterable[str]) -> float:
+    """Wall time that a run has worked, the pauses between its sessions left out.
+
+    A killed session ends with the last fact that it wrote.
+
+    Args:
+        events: the run's turns.
+        facts: times of day at which anything else was written, in any order.
+    """
+    moments = sorted([(event.at, event.kind in _BEGINNINGS) for event in events] + [(at, False) for at in facts])
+    return sum(_seconds(a, b) for (a, _), (b, begins) in pairwise(moments) if not begins)
+
+
+def _seconds(a: str, b: str) -> float:
+    return (datetime.fromisoformat(b) - datetime.fromisoformat(a)).total_seconds()

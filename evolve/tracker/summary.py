@@ -1,0 +1,162 @@
+"""All that there is to say of a run, as the plain values that ``--json`` promises to other programs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from evolve.store.rows import plain
+from evolve.tracker.curve import champion, paid
+from evolve.tracker.headroom import headroom
+from evolve.tracker.luck import surpassing
+from evolve.tracker.null import Null
+from evolve.tracker.status import elapsed_s, status
+from evolve.tracker.verdict import run_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.inference import Estimate
+    from evolve.store import Bound, Checkpoint, Individual, Publication, Run, Store
+
+SCHEMA = 1
+"""Raised when a field changes its meaning; fields may be added without."""
+
+
+def summary(store: Store, run_id: str) -> dict[str, Any]:
+    """The facts of a run, in plain values that are valid JSON.
+
+    A speedup appears only where it was measured afresh: ``champion.source`` is ``published``, ``checkpoint`` or
+    ``search_estimate``, and what the search believed stands apart under ``champion.search_estimate``.
+
+    Raises:
+        UsageError: there is no such run.
+        EvolveError: the store cannot be read.
+    """
+    run = store.run(run_id)
+    individuals = store.individuals(run.id)
+    bound, publication = store.bound(run.id), store.publication(run.id)
+    told = {
+        "schema": SCHEMA,
+        **_identity(run),
+        **_progress(store, run, individuals),
+        "champion": _champion(individuals, bound, publication, store.checkpoints(run.id)),
+        "null": _null(individuals),
+        "verdict": run_verdict(individuals, bound, publication).as_dict(),
+    }
+    return {name: plain(value) for name, value in told.items()}
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "name": run.name,
+        "kernel": run.kernel,
+        "problem": {"size": run.size, "dtype": run.dtype, "threads": run.threads},
+        "machine": run.machine,
+        "strategy": run.strategy,
+        "seed": run.seed,
+        "budget": run.budget,
+        "control_share": run.control_share,
+        "created_at": run.created_at,
+        "versions": run.versions,
+    }
+
+
+def _progress(store: Store, run: Run, individuals: Sequence[Individual]) -> dict[str, Any]:
+    events, batches = store.events(run.id), [batch.asked_at for batch in store.batches(run.id)]
+    outcomes = [i.record.finished_at for i in paid(individuals) if i.record]
+    fresh = [c.measured_at for c in store.checkpoints(run.id)]
+    if (publication := store.publication(run.id)) is not None:
+        fresh.append(publication.measured_at)
+    until = max(outcomes, default="")
+    searching_s = elapsed_s([e for e in events if e.at <= until], [at for at in batches + outcomes if at <= until])
+    return {
+        "status": status(events),
+        "elapsed_s": elapsed_s(events, batches + outcomes + fresh),
+        "evaluations": len(outcomes),
+        "duplicates": sum(i.evaluation.duplicate_of is not None for i in individuals),
+        "evaluations_per_s": len(outcomes) / searching_s if searching_s > 0 else 0.0,
+        "phases_s": store.phases(run.id),
+        "outcomes": store.counts(run.id),
+    }
+
+
+def _champion(
+    individuals: Sequence[Individual],
+    bound: Bound | None,
+    publication: Publication | None,
+    checkpoints: Sequence[Checkpoint],
+) -> dict[str, Any] | None:
+    fresh = [fact.evaluation for fact in (*checkpoints, publication) if fact is not None]
+    best = _named(individuals, fresh[-1]) if fresh else champion(individuals)
+    if best is None:
+        return None
+    return {
+        "evaluation": best.evaluation.number,
+        "schedule": best.evaluation.schedule,
+        "source_key": best.evaluation.source_key,
+        **_fresh(best, publication, checkpoints),
+        "bound": _bound(bound, publication),
+        "cap": bound.baseline_s / bound.time_s if bound else None,
+        "search_estimate": _search_estimate(best, bound),
+    }
+
+
+def _named(individuals: Sequence[Individual], number: int) -> Individual | None:
+    return next((i for i in individuals if i.evaluation.number == number), None)
+
+
+def _fresh(best: Individual, publication: Publication | None, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
+    """The champion's figures from new measurements; None where there is none."""
+    checked = [c for c in checkpoints if c.evaluation == best.evaluation.number]
+    source, speedup = ("checkpoint", checked[-1].speedup.as_dict()) if checked else ("search_estimate", None)
+    if publication is None:
+        missing = dict.fromkeys(("source_hash", "time_s", "bound_fraction", "measured_at"))
+        return {"source": source, "speedup": speedup, "rivals": {}, **missing}
+    return {
+        "source": "published",
+        "speedup": publication.speedup.as_dict(),
+        "rivals": {name: rival.as_dict() for name, rival in publication.rivals.items()},
+        "source_hash": publication.source_hash,
+        "time_s": publication.time_s,
+        "bound_fraction": publication.bound_fraction,
+        "measured_at": publication.measured_at,
+    }
+
+
+def _bound(bound: Bound | None, publication: Publication | None) -> dict[str, Any] | None:
+    if publication is not None:
+        return {"limit": publication.bound_limit, "time_s": publication.bound_time_s}
+    return {"limit": bound.limit, "time_s": bound.time_s} if bound else None
+
+
+def _search_estimate(best: Individual, bound: Bound | None) -> dict[str, Any]:
+    """What the search believed of the champion: the best of many noisy figures, so rather too good than too bad."""
+    time_s = best.search_time_s
+    room = headroom(baseline_s=bound.baseline_s, bound_s=bound.time_s, time_s=time_s) if bound and time_s else None
+    return {
+        "speedup": None if best.fitness is None else math.exp(best.fitness),
+        "time_s": time_s,
+        "bound_fraction": room.fraction if room else None,
+    }
+
+
+def _null(individuals: Sequence[Individual]) -> dict[str, Any]:
+    """The expected best of as many random draws as there were evaluations, in speedup units."""
+    null, n = Null.of(individuals), len(paid(individuals))
+    point = null.best_of(n) if null else None
+    draws = [i for i in individuals if i.evaluation.arm == "control" and i.record is not None]
+    return {
+        "best_of_n": _speedup(point.fitness) if point else None,
+        "n": n,
+        "control": len(draws),
+        "measured": sum(i.fitness is not None for i in draws),
+        "is_extrapolated": point.is_extrapolated if point else None,
+        "surpassing": surpassing(individuals),
+    }
+
+
+def _speedup(fitness: Estimate) -> dict[str, float]:
+    ends = {name: math.exp(getattr(fitness, name)) for name in ("estimate", "low", "high")}
+    return {**ends, "level": fitness.level}

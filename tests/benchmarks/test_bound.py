@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.bound import Bound, Roof, bounds, efficiency_bound, matching_patterns, reject_bound, transfer
+from benchmarks.ceilings import Ceilings
+from benchmarks.machine import Cache
+from kernels.contract import Work
+
+CACHES = (Cache("L1", 1000, 64, 1), Cache("L2", 10_000, 64, 1), Cache("L3", 100_000, 64, 4))
+RATES = {"L1": 1000.0, "L2": 500.0, "L3": 100.0, "DRAM": 10.0}
+
+
+def _ceilings(**changes):
+    patterns = {
+        "read": 1.0,
+        "write": 0.5,
+        "stream": 0.8,
+        "copy": 0.6,
+        "copy_stream": 0.9,
+        "triad": 0.7,
+        "triad_stream": 0.6,
+        "update": 2.0,
+    }
+    peaks = {"fma": 100.0, "add": 50.0, "mul": 40.0, "fma_add": 120.0, "mul_add": 60.0}
+    values = {
+        "flop_per_s": {
+            dtype: {mix: {"1": peak * k} for mix, peak in peaks.items()}
+            for dtype, k in (("float64", 1), ("float32", 2))
+        },
+        "bytes_per_s": {
+            level: {pattern: {"1": rate * k} for pattern, k in patterns.items()} for level, rate in RATES.items()
+        },
+        "operations_per_s": {
+            dtype: {"exp": {"1": 4.0}, "div": {"1": 8.0}, "sqrt": {"1": 2.0}} for dtype in ("float32", "float64")
+        },
+        "latency_s": dict.fromkeys(RATES, 1e-9),
+        "clock_hz": 1e9,
+        "measured_at": "2026-01-01T00:00:00+00:00",
+    }
+    return Ceilings(**{**values, **changes})
+
+
+def _bound(operations=None, read=0, write=0, dtype="float64", **options):
+    return efficiency_bound(Work(operations or {}, read, write), dtype, _ceilings(), CACHES, **options)
+
+
+@pytest.mark.parametrize(
+    ("operations", "dtype", "limit", "time_s"),
+    [
+        ({"fma": 500}, "float64", "arithmetic (fma, float64)", 1000 / 100),
+        ({"fma": 500}, "float32", "arithmetic (fma, float32)", 1000 / 200),
+        ({"add": 500}, "float64", "arithmetic (add, float64)", 500 / 50),
+        ({"fma": 100, "add": 100}, "float64", "arithmetic (fma and add, float64)", 300 / 120),
+        ({"add": 100, "mul": 100}, "float64", "arithmetic (add and mul, float64)", 200 / 60),
+        # mostly adds: their own pipes are full before the mix is
+        ({"fma": 1, "add": 1000}, "float64", "arithmetic (add, float64)", 1000 / 50),
+        ({"exp": 8, "div": 8}, "float64", "functions (exp and div, float64)", 8 / 4 + 8 / 8),
+        ({"exp": 8, "fma": 1000}, "float64", "arithmetic (fma, float64)", 2000 / 100),
+    ],
+)
+def test_arithmetic_is_bound_by_the_peak_of_its_mix(operations, dtype, limit, time_s):
+    found = _bound(operations, dtype=dtype)
+    assert found == Bound(limit, pytest.approx(time_s))
+
+
+@pytest.mark.parametrize(
+    ("read", "write", "pattern", "rate"),
+    [
+        (800, 0, "read", 1000),
+        (0, 800, "write", 800),  # the streaming store is the faster one
+        (400, 400, "copy", 900),
+        (600, 300, "triad", 700),
+        (800, 100, "read", 1000),
+        (100, 800, "write", 800),
+    ],
+)
+def test_traffic_is_bound_by_the_pattern_of_its_reads_and_writes(read, write, pattern, rate):
+    assert _bound({}, read, write) == Bound(f"bandwidth (L1, {pattern})", pytest.approx((read + write) / rate))
+
+
+@pytest.mark.parametrize(
+    ("moved", "level", "time_s"),
+    [
+        (1000, "L1", 1),
+        (1001, "L2", 1 + 1 / 500),
+        (11_000, "L2", 1 + 20),
+        (51_000, "L3", 1 + 20 + 400),
+        (211_000, "DRAM", 1 + 20 + 1000 + 10_000),
+    ],
+)
+def test_caches_hold_what_they_can_from_the_innermost_outwards(moved, level, time_s):
+    assert _bound({}, moved) == Bound(f"bandwidth ({level}, read)", pytest.approx(time_s))
+
+
+def test_cold_traffic_comes_from_memory():
+    found = efficiency_bound(Work({}, 1000, 0), "float64", _ceilings(), ())
+    assert found == Bound("bandwidth (DRAM, read)", pytest.approx(100))
+
+
+def test_threads_multiply_one_core_unless_they_were_measured():
+    assert _bound({"fma": 500}, threads=4).time_s == pytest.approx(10 / 4)
+    assert _bound({}, 4000, threads=4).limit == "bandwidth (L1, read)"
+    measured = _ceilings(flop_per_s={"float64": {"fma": {"1": 100.0, "4": 250.0}}})
+    work = Work({"fma": 500}, 0, 0)
+    assert efficiency_bound(work, "float64", measured, CACHES, threads=4).time_s == pytest.approx(4)
+
+
+def test_the_slowest_limit_is_the_bound():
+    assert _bound({"fma": 10}, 1000).limit == "bandwidth (L1, read)"
+    assert _bound({"fma": 1000}, 1000).limit == "arithmetic (fma, float64)"
+
+
+def test_reject_takes_the_most_optimistic_ceilings():
+    def rejected(operations, read=0):
+        return reject_bound(Work(operations, read, 0), "float64", _ceilings(), CACHES)
+
+    assert rejected({"fma": 500}) == Bound("arithmetic (any mix, float64)", pytest.approx(1000 / 120 / 1.10))
+    assert rejected({}, 800) == Bound("bandwidth (L1, any pattern)", pytest.approx(800 / 2000 / 1.10))
+    assert rejected({"exp": 8, "div": 8}) == Bound("functions (exp, float64)", pytest.approx(1 / 1.10))
+    assert rejected({"exp": 8, "div": 9}) == Bound("functions (div, float64)", pytest.approx(9 / 8 / 1.10))
+
+
+def test_efficiency_is_of_the_latest_ceilings_and_rejection_of_the_best():
+    best = _ceilings(flop_per_s={"float64": {"fma": {"1": 1000.0}}})
+    found = bounds(Work({"fma": 500}, 0, 0), "float64", Roof(_ceilings(), best, CACHES), threads=2)
+    assert found.efficiency.time_s == pytest.approx(1000 / 200)
+    assert found.reject.time_s == pytest.approx(1000 / 2000 / 1.10)
+
+
+counts = st.integers(0, 10**6)
+
+
+@given(
+    st.fixed_dictionaries({"fma": counts, "add": counts, "mul": counts, "exp": counts, "div": counts, "sqrt": counts}),
+    st.integers(1, 10**7),
+    st.integers(0, 10**7),
+)
+def test_nothing_at_its_bound_is_rejected(operations, read, write):
+    work = Work(operations, read, write)
+    for dtype in ("float32", "float64"):
+        found = bounds(work, dtype, Roof(_ceilings(), _ceilings(), CACHES))
+        assert found.reject.time_s <= found.efficiency.time_s / 1.0999
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_more_bytes_never_take_less_time(a, b):
+    (less, _), (more, _) = (transfer(moved, RATES.__getitem__, CACHES) for moved in sorted((a, b)))
+    assert less <= more
+
+
+def test_patterns_follow_the_share_of_reads():
+    assert matching_patterns(1, 0) == ("read",)
+    assert matching_patterns(2, 1)[0] == "triad"
+    assert matching_patterns(1, 1)[0] == "copy"
+    assert matching_patterns(0, 1) == ("write", "stream")
+
+
+def test_operations_without_a_ceiling_are_refused():
+    for check in (efficiency_bound, reject_bound):
+        with pytest.raises(ValueError, match="no ceiling is measured for tanh"):
+            check(Work({"tanh": 1}, 0, 0), "float64", _ceilings(), CACHES)
+
+
+def test_nothing_to_do_has_no_bound():
+    for check in (efficiency_bound, reject_bound):
+        with pytest.raises(ValueError, match="nothing bounds it"):
+            check(Work({}, 0, 0), "float64", _ceilings(), CACHES)
+
+
+def test_bound_is_plain_json():
+    assert json.loads(json.dumps(_bound({"fma": 500}).as_dict())) == {
+        "limit": "arithmetic (fma, float64)",
+        "time_s": 10.0,
+    }

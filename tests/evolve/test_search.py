@@ -1,0 +1,292 @@
+"""Strategies keep their contract, and the genetic one beats chance clearly."""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evolve.search import STRATEGIES, make
+from evolve.search.control import ControlArm
+from evolve.search.genetic import Genetic
+from evolve.search.local import Local
+from evolve.search.protocol import Proposal, Result
+from evolve.search.random import Random
+from evolve.search.testing import SYNTHETIC, TINY, StrategyContract, best, search, synthetic_fitness
+from kernels.language.space import Space, integer
+
+ROOT = Path(__file__).parents[2]
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+class TestGenetic(StrategyContract):
+    def make(self, space, rng):
+        return Genetic(space, rng)
+
+
+class TestLocal(StrategyContract):
+    def make(self, space, rng):
+        return Local(space, rng)
+
+
+class TestRandom(StrategyContract):
+    def make(self, space, rng):
+        return Random(space, rng)
+
+
+def median_best(strategy, evaluations=300):
+    strategies = [strategy(SYNTHETIC, generator(seed)) for seed in range(20)]
+    return np.median([best(search(made, synthetic_fitness, evaluations)) for made in strategies])
+
+
+def test_genetic_beats_random_search_clearly():
+    rng = generator(99)
+    lucky = [synthetic_fitness(SYNTHETIC.sample(rng)) for _ in range(6000)]
+    found = median_best(Genetic)
+    assert found > median_best(Random) + 0.3
+    assert found > max(f for f in lucky if f is not None)  # 20 times the evaluations do not make up for it
+
+
+def test_genetic_beats_random_search_early():
+    assert median_best(Genetic, 100) > median_best(Random, 100) + 0.15
+
+
+def test_local_beats_random_search():
+    assert median_best(Local) > median_best(Random) + 0.2
+
+
+def test_genetic_beats_chance_with_its_control_arm():
+    found = [best(search(make("genetic", SYNTHETIC, generator(s)), synthetic_fitness, 300)) for s in range(20)]
+    assert np.median(found) > median_best(Random) + 0.3
+
+
+def test_genetic_begins_with_the_default_its_neighbours_and_random_draws():
+    founders = Genetic(SYNTHETIC, generator()).ask(32)
+    assert founders[0].operator == "default"
+    assert founders[0].schedule == SYNTHETIC.default
+    assert Counter(p.operator for p in founders) == {"default": 1, "neighbour": 8, "random": 23}
+    assert {p.schedule for p in founders if p.operator == "neighbour"} <= set(SYNTHETIC.neighbours(SYNTHETIC.default))
+
+
+def test_genetic_breeds_from_what_worked():
+    strategy = Genetic(SYNTHETIC, generator())
+    results = search(strategy, synthetic_fitness, 64)
+    failed = {r.schedule for r in results if r.fitness is None}
+    proposals = strategy.ask(200)
+    assert failed
+    assert failed.isdisjoint(parent for p in proposals for parent in p.parents)
+    assert {"mutate", "crossover", "neighbour"} <= {p.operator for p in proposals}
+    assert all(len(p.parents) == (2 if p.operator == "crossover" else 1) for p in proposals if p.operator != "random")
+
+
+def test_genetic_exploits_in_its_share():
+    strategy = Genetic(SYNTHETIC, generator())
+    search(strategy, synthetic_fitness, 64)
+    share = np.mean([p.operator == "neighbour" for p in strategy.ask(100)])
+    assert 0.1 < share < 0.4
+
+
+def test_genetic_population_holds_the_best_in_order():
+    strategy = Genetic(SYNTHETIC, generator(), population=10)
+    results = search(strategy, synthetic_fitness, 100)
+    expected = sorted((r.fitness for r in results if r.fitness is not None), reverse=True)[:10]
+    assert [r.fitness for r in strategy.population] == expected
+    assert strategy.logbook[-1]["best"] == expected[0]
+    assert strategy.logbook[-1]["seen"] == 100
+
+
+def test_genetic_believes_the_newest_result():
+    strategy = Genetic(TINY, generator())
+    lucky, sound = TINY.schedule(variant="tiled"), TINY.default
+    strategy.tell([Result(lucky, 9.0), Result(sound, 1.0)])
+    strategy.tell([Result(lucky, 0.5)])
+    assert strategy.population == [Result(sound, 1.0), Result(lucky, 0.5)]
+    strategy.tell([Result(lucky, None)])
+    assert strategy.population == [Result(sound, 1.0)]
+
+
+def test_genetic_keeps_what_is_as_fast_as_the_baseline():
+    strategy = Genetic(TINY, generator())
+    strategy.tell([Result(TINY.default, 0.0)])
+    assert strategy.population == [Result(TINY.default, 0.0)]
+
+
+def test_genetic_breeds_from_an_immigrant():
+    strategy = Genetic(SYNTHETIC, generator())
+    search(strategy, synthetic_fitness, 40)
+    immigrant = SYNTHETIC.sample(generator(7))
+    strategy.tell([Result(immigrant, 99.0)])
+    assert any(immigrant in p.parents for p in strategy.ask(20))
+
+
+def test_genetic_gives_the_global_generator_back_when_it_fails():
+    strategy = Genetic(SYNTHETIC, generator())
+    strategy.following = lambda: 1 // 0
+    before = random.getstate()
+    with pytest.raises(ZeroDivisionError):
+        strategy.ask(1)
+    assert random.getstate() == before
+
+
+def test_two_genetic_searches_do_not_disturb_each_other():
+    alone = search(Genetic(SYNTHETIC, generator(1)), synthetic_fitness, 80)
+    one, other = Genetic(SYNTHETIC, generator(1)), Genetic(SYNTHETIC, generator(2))
+    together = []
+    for _ in range(10):
+        together += search(one, synthetic_fitness, 8)
+        search(other, synthetic_fitness, 8)
+    assert together == alone
+
+
+def hill(schedule):
+    return -abs(schedule.x - 40.0) - abs(schedule.y - 20.0)
+
+
+HILL = Space([integer("x", range(64), ""), integer("y", range(64), "")])
+
+
+def test_local_climbs_to_the_top():
+    results = search(Local(HILL, generator()), hill, 400, batch=4)
+    assert best(results) == 0.0
+
+
+def test_local_starts_elsewhere_once_it_is_on_top():
+    strategy = Local(HILL, generator())
+    results = search(strategy, lambda schedule: float(schedule == HILL.default), 4, batch=1)
+    assert [strategy.ask(1)[0].parents for _ in range(2)] == [(results[3].schedule,)] * 2
+    strategy.tell(results[:1])  # the control arm draws the old top again: no reason to go back
+    assert strategy.ask(1)[0].parents == (results[3].schedule,)
+
+
+def test_local_moves_to_a_better_immigrant_once():
+    strategy = Local(HILL, generator())
+    search(strategy, lambda schedule: 0.0, 2, batch=2)
+    immigrant = Result(HILL.schedule(x=50, y=50), 5.0)
+    strategy.tell([immigrant])
+    assert strategy.ask(1)[0].parents == (immigrant.schedule,)
+
+
+class Told:
+    """A strategy that proposes what it is given, and remembers what it hears."""
+
+    def __init__(self, schedules):
+        self.schedules, self.heard = list(schedules), []
+
+    def ask(self, n):
+        taken, self.schedules = self.schedules[:n], self.schedules[n:]
+        return [Proposal(schedule, "mine") for schedule in taken]
+
+    def tell(self, results):
+        self.heard += results
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 32])
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
+def test_control_share_is_exact_and_starts_at_once(batch, share):
+    arm = ControlArm(Random(SYNTHETIC, generator(1)), SYNTHETIC, generator(2), share)
+    operators = [p.operator for _ in range(480 // batch) for p in arm.ask(batch)]
+    assert operators[0] == "control"
+    assert abs(operators.count("control") - share * 480) <= 1
+
+
+def test_control_draws_are_the_generators_own_whatever_the_strategy():
+    def control(name):
+        strategy = make(name, SYNTHETIC, generator(3))
+        proposals = []
+        for _ in range(20):
+            asked = strategy.ask(8)
+            strategy.tell([Result(p.schedule, synthetic_fitness(p.schedule)) for p in asked])
+            proposals += [p.schedule for p in asked if p.operator == "control"]
+        return proposals
+
+    assert control("genetic") == control("local") == control("random")
+
+
+def test_control_draws_may_repeat():
+    arm = ControlArm(Told([TINY.default] * 100), TINY, generator(), 0.5)
+    drawn = [p.schedule for p in arm.ask(40) if p.operator == "control"]
+    assert len(drawn) == 20
+    assert set(drawn) <= {TINY.sample(generator(s)) for s in range(100)}
+    assert len(set(drawn)) < len(drawn)
+
+
+def test_control_draws_take_precedence_over_the_same_proposal():
+    arm = ControlArm(Random(TINY, generator(1)), TINY, generator(2), 0.5)
+    proposals = arm.ask(8)
+    controls = {p.schedule for p in proposals if p.operator == "control"}
+    others = [p.schedule for p in proposals if p.operator != "control"]
+    assert controls
+    assert controls.isdisjoint(others)
+    assert controls.union(others) == {TINY.sample(generator(s)) for s in range(100)}
+
+
+def test_control_arm_stops_with_the_search():
+    assert ControlArm(Told([]), TINY, generator()).ask(8) == []
+
+
+def test_control_arm_passes_everything_on():
+    inner = Told([])
+    results = [Result(TINY.default, 1.0), Result(TINY.default, None)]
+    ControlArm(inner, TINY, generator()).tell(results)
+    assert inner.heard == results
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_control_share_out_of_range_is_refused(share):
+    with pytest.raises(ValueError, match="control share"):
+        make("random", TINY, generator(), control_share=share)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_make_knows_every_strategy(name):
+    assert len(make(name, SYNTHETIC, generator()).ask(8)) == 8
+    assert "control" not in {p.operator for p in make(name, SYNTHETIC, generator(), control_share=0).ask(8)}
+
+
+def test_make_takes_a_file_of_ones_own(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from evolve.search.random import Random\n\n\nclass Mine(Random):\n    pass\n")
+    assert type(make(f"{file}:Mine", TINY, generator(), control_share=0)).__name__ == "Mine"
+    with pytest.raises(ValueError, match="has no class 'Other'"):
+        make(f"{file}:Other", TINY, generator())
+
+
+@pytest.mark.parametrize("name", ["simulated-annealing", "nowhere.py:Class", "nowhere.at.all:Class"])
+def test_make_lists_the_strategies_there_are(name):
+    with pytest.raises(ValueError, match="genetic, local, random"):
+        make(name, TINY, generator())
+
+
+def test_a_fitness_that_cannot_be_compared_is_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        Result(TINY.default, float("nan"))
+
+
+def python(code, hash_seed="0"):
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_search_is_light():
+    heavy = "{'numba', 'llvmlite', 'scipy', 'deap', 'moocore'}"
+    imports = "import sys, evolve.search, evolve.search.protocol, evolve.search.control"
+    assert python(f"{imports}; print({heavy} & set(sys.modules))") == "set()\n"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_search_is_the_same_in_every_process(name):
+    code = f"""
+import numpy as np
+from evolve.search import make
+from evolve.search.testing import SYNTHETIC, search, synthetic_fitness
+for result in search(make({name!r}, SYNTHETIC, np.random.default_rng(4)), synthetic_fitness, 80):
+    print(result.schedule)
+"""
+    assert python(code, "1") == python(code, "2")
