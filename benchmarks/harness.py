@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -264,5 +264,3 @@ def _failed(answer: dict[str, Any], **seconds: float) -> Outcome:
 def _recycle(child: Child) -> None:
     if child.answered >= RECYCLE_AFTER:
         child.stop()
-
-

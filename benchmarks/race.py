@@ -23,6 +23,7 @@ Call = Callable[[], Any]
 
 SAMPLE_S = 200e-6  # shorter samples drown in the clock's own cost and in interrupts
 MOST_LOOPS = 100_000
+CHEAP_S = 5e-3
 RETAKES = 3
 LEAST_SHARE = 0.98  # of a sample's wall time that must have been ours
 
@@ -35,6 +36,7 @@ class Rules:
         most_rounds: it is over after so many rounds in any case.
         least_rounds: fewer support no interval.
         hopeless: a contestant whose first two rounds are both slower by this factor is dropped.
+        clear: one whose interval lies above this factor has won; the small gains need all the rounds.
         most_s: no round begins after so many seconds, once there are ``least_rounds``.
         may_drop: end early for a candidate that will not win; off for what is reported.
     """
@@ -42,6 +44,7 @@ class Rules:
     most_rounds: int = 30
     least_rounds: int = 6
     hopeless: float = 1.25
+    clear: float = 1.1
     most_s: float = 4.0
     may_drop: bool = True
 
@@ -61,6 +64,8 @@ def is_decided(ratios: Sequence[float], rules: Rules) -> bool:
     if rounds < rules.least_rounds:
         return False
     low, high = sign_test_interval(ratios)
+    if low > math.log(rules.clear):
+        return True
     slower = high < 0
     # half of the rounds seen and the middle still below the incumbent: a gain left to find would be under the noise
     no_gain = rounds >= rules.most_rounds // 2 and low < 0 and float(np.median(ratios)) < 0
@@ -94,13 +99,14 @@ def _sample_once(call: Call, loops: int) -> tuple[float, bool]:
 
 
 def warm_up(calls: Sequence[Call]) -> float:
-    """Call each once untimed, then once timed; returns the shortest seconds a call, for calibration."""
-    for call in calls:
-        call()
-    return min(sample(call, 1) for call in calls)
+    """Call each once, and again where that is cheap; returns the shortest seconds a call, for calibration."""
+    shortest = min(sample(call, 1) for call in calls)
+    return shortest if shortest > CHEAP_S else min(shortest, *(sample(call, 1) for call in calls))
 
 
-def race(candidate: Call, incumbent: Call, rules: Rules, rng: np.random.Generator) -> tuple[list[float], list[float], int]:
+def race(
+    candidate: Call, incumbent: Call, rules: Rules, rng: np.random.Generator
+) -> tuple[list[float], list[float], int]:
     """Rounds of candidate and incumbent until it is decided.
 
     Returns:

@@ -116,4 +116,6 @@ def _pooled(launches: Sequence[Samples], rng: np.random.Generator) -> Estimate:
 
 
 def _as_json(rounds: dict[str, list[Samples]]) -> dict[str, Any]:
-    return {name or "baseline": [dataclasses.asdict(launch) for launch in launches] for name, launches in rounds.items()}
+    return {
+        name or "baseline": [dataclasses.asdict(launch) for launch in launches] for name, launches in rounds.items()
+    }

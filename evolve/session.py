@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from benchmarks.harness import Built, Harness, Incumbent, Plan, speedup
 from benchmarks.outcome import Measured
 from benchmarks.race import Rules
 from evolve.budget import Budget
-from evolve.champion import Title, title_of
+from evolve.champion import title_of
 from evolve.errors import EvolveError, Interrupted
 from evolve.phases import Phases
 from evolve.progress import Observer, Progress, StopRequest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.bound import Bound as MachineBound
 
 # a checkpoint pairs the new incumbent with the fixed baseline, which may be a hundred times slower
+CHECKPOINT_SHARE = 0.08
 CHECKPOINT_RULES = Rules(most_rounds=15, least_rounds=3, most_s=1.0, may_drop=False)
 
 
@@ -59,12 +60,16 @@ class Session:
         self.store, self.harness = around.store, around.harness
         self.budget = Budget.parse(run.budget)
         self.phases = Phases(self.store.phases(run.id))
-        self.strategy = make(run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share)
+        self.strategy = make(
+            run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share
+        )
         self.individuals = self.store.individuals(run.id)
         self.title = title_of(self.individuals, self.store.checkpoints(run.id))
         self.known = self.store.known_sources(run.id)
         self.history: list[float] = []
         self._incumbent: Incumbent | None = None
+        self._last_speedup = self.title.speedup
+        self._checkpoints_s = 0.0
 
     @property
     def task(self) -> Task:
@@ -114,6 +119,7 @@ class Session:
         made = []
         for position, (proposal, plan) in enumerate(zip(proposals, plans, strict=True)):
             number = len(self.individuals) + position + 1
+            numbers.setdefault(proposal.schedule, number)
             original = self.known.setdefault(plan.key, number) if plan.key else number
             made.append(
                 Evaluation(
@@ -153,6 +159,7 @@ class Session:
                 return False
             self.show("search", f"racing {position + 1} of {len(todo)}")
             self._evaluate_one(evaluation, built[evaluation.number])
+            self.checkpoint()
         return True
 
     def _evaluate_one(self, evaluation: Evaluation, built: Built) -> None:
@@ -173,18 +180,22 @@ class Session:
         for at, individual in enumerate(self.individuals):
             if record.evaluation in (individual.evaluation.number, individual.evaluation.duplicate_of):
                 self.individuals[at] = dataclasses.replace(individual, record=record)
-        individual = self.individuals[record.evaluation - 1]
-        title = self.title.challenged(individual)
+        title = self.title.challenged(self.individuals[record.evaluation - 1])
         if title is not self.title:
             self.title, self._incumbent = title, None
-            self._checkpoint()
 
-    def _checkpoint(self) -> None:
-        """Measure the new incumbent against the fixed baseline, so that its fitness is not a product of gains."""
+    def checkpoint(self) -> None:
+        """Measure a new incumbent against the fixed baseline, so that its fitness is not a product of gains.
+
+        A baseline that takes seconds a call waits until that costs no more than its share of the run.
+        """
+        if self.title.individual is None or self.title.speedup is not None or not self._is_affordable():
+            return
         self.show("search", "measuring the new best against the baseline")
+        start = time.perf_counter()
         with self.phases.phase("measure"):
             samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
-        assert self.title.individual is not None
+        self._checkpoints_s += time.perf_counter() - start
         checkpoint = Checkpoint(
             run=self.run.id,
             evaluation=self.title.individual.evaluation.number,
@@ -197,6 +208,12 @@ class Session:
         )
         self.store.add_checkpoint(checkpoint)
         self.title = self.title.confirmed(checkpoint)
+        self._last_speedup = checkpoint.speedup
+
+    def _is_affordable(self) -> bool:
+        bound = self.store.bound(self.run.id)
+        cost_s = (CHECKPOINT_RULES.least_rounds + 1) * (bound.baseline_s if bound else 0.0)
+        return self._last_speedup is None or self._checkpoints_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
 
     @property
     def incumbent(self) -> Incumbent:
@@ -282,7 +299,7 @@ class Session:
             evaluations_per_s=evaluated / elapsed_s if elapsed_s else 0.0,
             counts=self.counts(),
             phases_s=self.phases.totals(),
-            best=self.title.speedup,
+            best=self._last_speedup,
             best_time_s=time_s,
             bound_fraction=bound.time_s / time_s if time_s else None,
             bound_limit=bound.limit,
@@ -301,7 +318,11 @@ class Session:
 
     def counts(self) -> Mapping[str, int]:
         """Known outcomes by kind."""
-        kinds = [individual.record.outcome.kind for individual in self.individuals if individual.record and individual.is_paid]
+        kinds = [
+            individual.record.outcome.kind
+            for individual in self.individuals
+            if individual.record and individual.is_paid
+        ]
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
     def keep_bound(self) -> None:
@@ -311,5 +332,3 @@ class Session:
             baseline_s = self.harness.first_incumbent().time_s
             bound = self.around.bound
             self.store.add_bound(Bound(self.run.id, utc_now(), bound.limit, bound.time_s, baseline_s))
-
-

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kernels.language.space import Schedule, Space, Value
-    from kernels.language.stage import Template
+    from kernels.language.template import Template
 
 Size = tuple[int, ...]
 """Extents of a problem in the order of ``Kernel.dims``."""
@@ -19,7 +19,7 @@ Rival = Callable[..., Any]
 """``rival(*inputs, out)`` writes its answer into ``out``."""
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - a state, not a fault
     """A rival's library is not installed, or has no such operation for this dtype."""
 
 
@@ -121,5 +121,7 @@ class Kernel:
         if not all(part.isdigit() and int(part) > 0 for part in parts):
             raise ValueError(f"size {text!r} must be positive whole numbers, as in 1024 or {wanted}")
         if len(parts) not in (1, len(self.dims)):
-            raise ValueError(f"size {text!r} has {len(parts)} extents, {self.name} takes 1 or {len(self.dims)} ({wanted})")
+            raise ValueError(
+                f"size {text!r} has {len(parts)} extents, {self.name} takes 1 or {len(self.dims)} ({wanted})"
+            )
         return tuple(int(parts[k % len(parts)]) for k in range(len(self.dims)))

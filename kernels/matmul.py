@@ -28,7 +28,18 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
-from kernels.language import Schedule, Space, Template, choice, flag, integer, permutation, power_of_two, static, template
+from kernels.language import (
+    Schedule,
+    Space,
+    Template,
+    choice,
+    flag,
+    integer,
+    permutation,
+    power_of_two,
+    static,
+    template,
+)
 from kernels.language.simd import (
     add_to,
     load,
@@ -53,8 +64,12 @@ SPACE = Space(
     [
         choice("variant", ("packed", "tiled", "naive"), "algorithm"),
         permutation("order", "ikj", "loop order of the scalar loops", when=_LOOPS),
-        integer("mc", (24, 48, 72, 96, 120, 144, 192, 240, 288, 384, 512), "rows of a block", default=96, when=_BLOCKED),
-        integer("kc", (64, 96, 128, 192, 256, 320, 384, 512, 768, 1024), "depth of a block", default=256, when=_BLOCKED),
+        integer(
+            "mc", (24, 48, 72, 96, 120, 144, 192, 240, 288, 384, 512), "rows of a block", default=96, when=_BLOCKED
+        ),
+        integer(
+            "kc", (64, 96, 128, 192, 256, 320, 384, 512, 768, 1024), "depth of a block", default=256, when=_BLOCKED
+        ),
         integer("nc", (64, 128, 256, 512, 1024, 2048), "columns of a block", default=1024, when=_BLOCKED),
         integer("mr", range(1, 17), "rows of the register tile", default=4, when=_PACKED),
         integer("nv", range(1, 7), "vectors in a row of the register tile", default=2, when=_PACKED),
@@ -247,11 +262,61 @@ def packed(p, a, b, out, panel_a, panel_b):
                 a_place, a_copy = p.mr * depth, p.mr * deep
                 if a_rows:
                     if b_columns:
-                        block(p, deep, flat_a, at_a, a_place, depth, a_rows, flat_b, at_b, width, n, b_columns, out, at, k)
-                    block(p, deep, flat_a, at_a, a_place, depth, a_rows, panel_b, 0, width * deep, width, columns - b_columns, out, right, k)
+                        block(
+                            p, deep, flat_a, at_a, a_place, depth, a_rows, flat_b, at_b, width, n, b_columns, out, at, k
+                        )
+                    block(
+                        p,
+                        deep,
+                        flat_a,
+                        at_a,
+                        a_place,
+                        depth,
+                        a_rows,
+                        panel_b,
+                        0,
+                        width * deep,
+                        width,
+                        columns - b_columns,
+                        out,
+                        right,
+                        k,
+                    )
                 if b_columns:
-                    block(p, deep, panel_a, 0, a_copy, deep, rows - a_rows, flat_b, at_b, width, n, b_columns, out, left, k)
-                block(p, deep, panel_a, 0, a_copy, deep, rows - a_rows, panel_b, 0, width * deep, width, columns - b_columns, out, left + b_columns, k)
+                    block(
+                        p,
+                        deep,
+                        panel_a,
+                        0,
+                        a_copy,
+                        deep,
+                        rows - a_rows,
+                        flat_b,
+                        at_b,
+                        width,
+                        n,
+                        b_columns,
+                        out,
+                        left,
+                        k,
+                    )
+                block(
+                    p,
+                    deep,
+                    panel_a,
+                    0,
+                    a_copy,
+                    deep,
+                    rows - a_rows,
+                    panel_b,
+                    0,
+                    width * deep,
+                    width,
+                    columns - b_columns,
+                    out,
+                    left + b_columns,
+                    k,
+                )
 
 
 @template("void(T[:, ::1], T[:, ::1], T[:, ::1])")

@@ -28,9 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
-from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, static, template
+from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
-    div,
     fence,
     row_reduce_add,
     row_reduce_max,
@@ -84,9 +83,10 @@ def degree(dtype: str, in_float32: int) -> int:
     return in_float32 + (_DEGREE_FLOAT64 if dtype == "float64" else 0)
 
 
-def vector_bytes(dtype: str, lanes: int) -> int:
-    """Bytes of a vector, and the alignment of a streaming store."""
-    return lanes * np.dtype(dtype).itemsize
+def item_bytes(dtype: str) -> int:
+    """Bytes of an element."""
+    return np.dtype(dtype).itemsize
+
 
 @template("void(T[:, ::1], T[:, ::1])")
 def baseline(p, x, out):
@@ -102,121 +102,93 @@ def baseline(p, x, out):
         for j in range(x.shape[1]):
             out[i, j] /= total
 
-@template("void(T[:, ::1], T[:, ::1], T[::1])")
-def offline(p, x, out, buffer):
-    """The maximum first, then exponentials and their sum, then the quotients, for a few rows at a time."""
-    columns = x.shape[1]
-    low = tile_add(tile_zeros(p.dtype, p.rows, p.vectors, p.lanes), p.dtype(lowest(p.dtype)))
-    for at in range(0, x.size, p.rows * columns):
-        top = row_reduce_max(raised(p, x, at, columns, low))
-        total = row_reduce_add(exponentials(p, x, out if p.keep == "out" else buffer, at, columns, top))
-        factor = div(p.dtype(1), total) if p.scaling == "reciprocal" else total
-        if p.variant == "recomputed":
-            rewrite(p, x, out, at, top, factor)
-        else:
-            finish(p, out if p.keep == "out" else buffer, out, at, columns, factor)
-    if p.stores == "streaming":
-        fence()
+
+@template(
+    "void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("rows", "chunk"), pointers=("offline_sums", "quotients")
+)
+def offline(p, x, out, buffer, state):
+    """A few rows at a time: the maximum first, then exponentials and their sum, then quotients."""
+    for at in range(0, x.size, p.rows * x.shape[1]):
+        offline_sums(p, x, out, buffer, state, at)
+        quotients(p, x, out, buffer, state, at)
+    fence()
 
 
-@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("chunk",))
-def online(p, x, out, buffer, maxima):
-    """Maximum and sum in one pass, then the quotients, for a few rows at a time."""
-    columns = x.shape[1]
+@template(
+    "void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("rows", "chunk"), pointers=("online_sums", "quotients")
+)
+def online(p, x, out, buffer, state):
+    """A few rows at a time: maximum and sum in one pass, then quotients."""
+    for at in range(0, x.size, p.rows * x.shape[1]):
+        online_sums(p, x, out, buffer, state, at)
+        quotients(p, x, out, buffer, state, at)
+    fence()
+
+
+@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)")
+def offline_sums(p, x, out, buffer, state, at):
+    """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``."""
+    rows, columns = x.shape
+    left = rows - at // columns
     turn = p.vectors * p.lanes
-    span = p.chunk * turn
+    padded = (columns + turn - 1) // turn * turn
+    zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
+    low = tile_add(zero, p.dtype(lowest(p.dtype)))
+    highest, sums = low, zero
+    for j in range(0, columns, turn):
+        if p.fetch:
+            tile_prefetch(low, x, at + p.rows * columns + j, columns)
+        highest = tile_max(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
+    top = row_reduce_max(highest)
+    for j in range(0, columns, turn):
+        t = tile_sub(tile_load_part(low, x, at + j, columns, left, columns - j), top)
+        t = tile_exp(t, degree(p.dtype, p.degree))
+        sums = tile_add(sums, t)
+        if p.keep == "buffer":
+            tile_store(t, buffer, j, padded)
+        elif p.variant == "stored":
+            tile_store_part(t, out, at + j, columns, left, columns - j)
+    column = tile_zeros(p.dtype, p.rows, 1, p.lanes)
+    tile_store(tile_add(column, top), state, 0, p.lanes)
+    tile_store(tile_add(column, row_reduce_add(sums)), state, p.rows * p.lanes, p.lanes)
+
+
+@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)", runtime=("chunk",))
+def online_sums(p, x, out, buffer, state, at):
+    """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``, and the maxima after each chunk."""
+    rows, columns = x.shape
+    left = rows - at // columns
+    turn = p.vectors * p.lanes
+    padded = (columns + turn - 1) // turn * turn
     exponent = degree(p.dtype, p.degree)
     zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
     low = tile_add(zero, p.dtype(lowest(p.dtype)))
-    for at in range(0, x.size, p.rows * columns):
-        highest, sums = low, zero
-        for j in range(0, columns, span):
-            count = min(span, columns - j)
-            before = highest
-            highest = raised(p, x, at + j, count, before)
-            sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
-            sums = tile_add(exponentials(p, x, out if p.keep == "out" else buffer, at + j, count, highest), sums)
-            if p.variant == "online_stored":
-                tile_store(highest, maxima, j // span * p.rows * turn, turn)
-        top = row_reduce_max(highest)
-        total = row_reduce_add(tile_mul(sums, tile_exp(tile_sub(highest, top), exponent)))
-        if p.variant == "online":
-            rewrite(p, x, out, at, top, div(p.dtype(1), total) if p.scaling == "reciprocal" else total)
-        else:
-            for j in range(0, columns, span):
-                t = tile_load(maxima, j // span * p.rows * turn, turn, p.rows, p.vectors, p.lanes)
-                t = tile_div(tile_exp(tile_sub(t, top), exponent), total)
-                finish(p, out if p.keep == "out" else buffer, out, at + j, min(span, columns - j), t)
-    if p.stores == "streaming":
-        fence()
-
-
-@template()
-def raised(p, x, at, count, highest):
-    """The register tile ``highest``, raised to the maxima over ``count`` columns from element ``at`` on."""
-    rows, columns = x.shape
-    left = rows - at // columns
-    for j in range(0, count, p.vectors * p.lanes):
-        if p.fetch:
-            tile_prefetch(highest, x, at + p.rows * columns + j, columns)
-        highest = tile_max(tile_load_part(highest, x, at + j, columns, left, count - j), highest)
-    return highest
-
-
-@template()
-def exponentials(p, x, kept, at, count, highest):
-    """The register tile of sums of exp(x - highest) over ``count`` columns; keeps the exponentials where they are wanted."""
-    rows, columns = x.shape
-    left = rows - at // columns
-    sums = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    low = tile_add(sums, p.dtype(lowest(p.dtype)))
-    for j in range(0, count, p.vectors * p.lanes):
-        t = tile_load_part(low, x, at + j, columns, left, count - j)
-        t = tile_exp(tile_sub(t, highest), degree(p.dtype, p.degree))
-        sums = tile_add(sums, t)
-        if p.variant in _STORED:
-            tile_store_part(t, kept, at + j if p.keep == "out" else at % columns + j, columns, left, count - j)
-    return sums
-
-
-@template()
-def finish(p, kept, out, at, count, factor):
-    """Normalise the exponentials that were kept."""
-    rows, columns = out.shape
-    left = rows - at // columns
-    zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    for j in range(0, count, p.vectors * p.lanes):
-        t = tile_load_part(zero, kept, at + j if p.keep == "out" else at % columns + j, columns, left, count - j)
-        t = tile_div(t, factor) if p.variant == "stored" and p.scaling == "division" else tile_mul(t, factor)
-        write(p, t, out, at + j, left, count - j)
-
-
-@template()
-def rewrite(p, x, out, at, top, factor):
-    """Calculate the exponentials once more, and normalise them."""
-    rows, columns = x.shape
-    left = rows - at // columns
-    zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    for j in range(0, columns, p.vectors * p.lanes):
-        t = tile_load_part(zero, x, at + j, columns, left, columns - j)
-        t = tile_exp(tile_sub(t, top), degree(p.dtype, p.degree))
-        t = tile_mul(t, factor) if p.scaling == "reciprocal" else tile_div(t, factor)
-        write(p, t, out, at + j, left, columns - j)
-
-
-@template()
-def write(p, t, out, at, rows, columns):
-    """Store the part of a register tile that lies inside, past the caches where the schedule and the address say so."""
-    ld = out.shape[1]
-    if p.stores == "streaming":
-        item_bytes = vector_bytes(p.dtype, 1)
-        is_whole = rows >= p.rows and columns >= p.vectors * p.lanes
-        if is_whole and (out.ctypes.data | (at | ld) * item_bytes) % vector_bytes(p.dtype, p.lanes) == 0:
-            tile_stream(t, out, at, ld)
-        else:
-            tile_store_part(t, out, at, ld, rows, columns)
-    else:
-        tile_store_part(t, out, at, ld, rows, columns)
+    highest, sums = low, zero
+    place = 2 * p.rows * p.lanes
+    for start in range(0, columns, p.chunk * turn):
+        stop = min(columns, start + p.chunk * turn)
+        before = highest
+        for j in range(start, stop, turn):
+            if p.fetch:
+                tile_prefetch(low, x, at + p.rows * columns + j, columns)
+            highest = tile_max(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
+        sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
+        for j in range(start, stop, turn):
+            t = tile_sub(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
+            t = tile_exp(t, exponent)
+            sums = tile_add(sums, t)
+            if p.keep == "buffer":
+                tile_store(t, buffer, j, padded)
+            elif p.variant == "online_stored":
+                tile_store_part(t, out, at + j, columns, left, columns - j)
+        if p.variant == "online_stored":
+            tile_store(highest, state, place, turn)
+            place += p.rows * turn
+    top = row_reduce_max(highest)
+    sums = tile_mul(sums, tile_exp(tile_sub(highest, top), exponent))
+    column = tile_zeros(p.dtype, p.rows, 1, p.lanes)
+    tile_store(tile_add(column, top), state, 0, p.lanes)
+    tile_store(tile_add(column, row_reduce_add(sums)), state, p.rows * p.lanes, p.lanes)
 
 
 @template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)", runtime=("chunk",))
@@ -232,8 +204,11 @@ def quotients(p, x, out, buffer, state, at):
     top = tile_load(state, 0, p.lanes, p.rows, 1, p.lanes)
     factor = tile_load(state, p.rows * p.lanes, p.lanes, p.rows, 1, p.lanes)
     if p.scaling == "reciprocal":
-        factor = tile_div(tile_exp(tile_zeros(p.dtype, p.rows, 1, p.lanes), exponent), factor)
-    is_aligned = (out.ctypes.data | at * itemsize(p.dtype) | columns * itemsize(p.dtype)) % vector_bytes(p.dtype, p.lanes) == 0
+        one = tile_add(tile_zeros(p.dtype, p.rows, 1, p.lanes), p.dtype(1))
+        factor = tile_div(one, factor)
+    if p.stores == "streaming":
+        place = out.ctypes.data | (at | columns) * item_bytes(p.dtype)
+        is_aligned = place % (p.lanes * item_bytes(p.dtype)) == 0
     for start in range(0, columns, span):
         if p.variant == "online_stored":
             t = tile_load(state, p.rows * (2 * p.lanes + start // p.chunk), turn, p.rows, p.vectors, p.lanes)
@@ -295,13 +270,12 @@ def work(size: Size, dtype: str) -> Work:
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
-    """The buffer of exponentials, and of online variants the maxima after each chunk."""
-    columns = size[1]
+    """The buffer of exponentials; the maxima and sums of a block of rows, and its maxima after each chunk."""
     turn = schedule.vectors * schedule.lanes
-    stored = schedule.variant in ("stored", "online_stored")
-    buffer = schedule.rows * columns if stored and schedule.keep == "buffer" else 0
-    chunks = -(-columns // (schedule.chunk * turn)) if schedule.variant == "online_stored" else 0
-    return (buffer, chunks * schedule.rows * turn) if schedule.variant in ("online", "online_stored") else (buffer,)
+    turns = -(-size[1] // turn)
+    buffer = schedule.rows * turns * turn if schedule.keep == "buffer" else 0
+    chunks = -(-turns // schedule.chunk) if schedule.variant == "online_stored" else 0
+    return buffer, schedule.rows * (2 * schedule.lanes + chunks * turn)
 
 
 def tolerance(size: Size, dtype: str) -> float:

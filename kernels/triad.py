@@ -44,9 +44,13 @@ SPACE = Space(
         power_of_two("lanes", 2, 16, "numbers in a vector", default=8, when={"variant": _TILED}),
         power_of_two("unroll", 1, 8, "vectors of each stream in one turn", default=2, when={"variant": _TILED}),
         choice("stores", ("ordinary", "streaming"), "through the caches or past them", when={"variant": _TILED}),
-        choice("into", ("all", "outer", "once"), "caches that prefetching fills", when={"variant": ("ahead", "fetched")}),
+        choice(
+            "into", ("all", "outer", "once"), "caches that prefetching fills", when={"variant": ("ahead", "fetched")}
+        ),
         power_of_two("distance", 64, 8192, "elements ahead", default=512, when={"variant": ("ahead",)}),
-        power_of_two("block", 256, 65536, "elements of each stream in a block", default=2048, when={"variant": _BLOCKED}),
+        power_of_two(
+            "block", 256, 65536, "elements of each stream in a block", default=2048, when={"variant": _BLOCKED}
+        ),
     ],
     [(lambda streams, unroll: streams * unroll <= 16, "one turn would hold more vectors than any register file")],
 )
@@ -170,7 +174,7 @@ def reference(b: np.ndarray, c: np.ndarray, s: float) -> np.ndarray:
 
 
 def work(size: Size, dtype: str) -> Work:
-    """n fused multiply-adds, two arrays read and one written."""
+    """N fused multiply-adds, two arrays read and one written."""
     item_bytes = np.dtype(dtype).itemsize
     return Work({"fma": size[0]}, (2 * size[0] + 1) * item_bytes, size[0] * item_bytes)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +13,12 @@ from evolve.cli import options
 from evolve.cli.options import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from evolve.machines import Here
     from evolve.store import Store
+
+Ceilings = Mapping[str, Any]
 
 _THREADS = "1"
 
@@ -37,7 +40,8 @@ def command(*, remeasure: bool, wait: bool, store: str | None, as_json: bool, qu
     output = Output(as_json, quiet, store)
     with options.opened(store, create=True) as facts, steps(is_quiet=quiet) as say:
         here = measured(facts, say, remeasure=remeasure, wait=wait)
-    output.result(_plain(here), _text(here))
+        best = facts.best_ceilings(here.machine.id) or {}
+    output.result(_plain(here, best), _text(here, best))
     output.next("evolve doctor", "evolve run matmul")
 
 
@@ -52,7 +56,7 @@ def measured(store: Store, say: Callable[[str], None], *, remeasure: bool, wait:
         return this_machine(store, say, remeasure=remeasure)
 
 
-def _plain(here: Here) -> dict[str, Any]:
+def _plain(here: Here, best: Ceilings) -> dict[str, Any]:
     fingerprint = dict(here.machine.fingerprint)
     return {
         "schema": 1,
@@ -60,15 +64,14 @@ def _plain(here: Here) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "cpu": fingerprint["cpu"],
         "caches": fingerprint["caches"],
-        "ceilings": dict(here.best),
+        "ceilings": dict(best),
         "measured_at": here.ceilings.measured_at,
     }
 
 
-def _text(here: Here) -> str:
+def _text(here: Here, best: Ceilings) -> str:
     from evolve.report.text import facts
 
-    best = here.best
     return "\n\n".join(
         [
             facts(_identity(here.machine.fingerprint)),

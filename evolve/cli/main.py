@@ -96,6 +96,8 @@ def execute(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _closed_pipe()
+    except SystemExit as end:  # rich-click's own way out, after the help of a bare command
+        return end.code if isinstance(end.code, int) else 1
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort, and it reports
         return reported(error)
     return code if isinstance(code, int) else 0
@@ -103,9 +105,6 @@ def execute(arguments: Sequence[str] | None = None) -> int:
 
 def reported(error: BaseException) -> int:
     """Say what is the matter in one line on stderr; returns the exit code."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return error.exit_code
     if os.environ.get("EVOLVE_DEBUG"):
         traceback.print_exception(error)
     code, line = _told(error)

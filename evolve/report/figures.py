@@ -16,8 +16,6 @@ from evolve.tracker import Null, best_so_far, improvements, paid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from benchmarks.inference import Estimate
     from evolve.store import Bound, Checkpoint, Individual, Publication
     from evolve.tracker import NullPoint
@@ -329,18 +327,18 @@ def _speedup_axis(update: Any, ends: tuple[float, float], title: str) -> None:
     update(
         type="log",
         range=[math.log10(low), math.log10(high)],
-        tickvals=ticks.tolist(),
+        tickvals=ticks,
         ticktext=[f"{number(tick).rstrip('0').rstrip('.') if tick < 10 else f'{tick:g}'}x" for tick in ticks],
         title=title,
     )
 
 
-def _round_ratios(low: float, high: float) -> NDArray[np.float64]:
+def _round_ratios(low: float, high: float) -> list[float]:
     """1, 2, 5 times powers of ten; finer steps where the axis is short, powers of ten alone where it is long."""
     span = math.log10(high / low)
     steps: Iterable[float] = (
         (1,) if span > 4 else (1, 2, 5) if span > 0.7 else (1, 1.1, 1.2, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
     )
-    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = np.unique(np.round(np.outer(powers, list(steps)), 12).ravel())
-    return ticks[(ticks >= low) & (ticks <= high)]
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = {float(f"{step}e{exponent}") for exponent in exponents for step in steps}
+    return sorted(tick for tick in ticks if low <= tick <= high)

@@ -17,7 +17,7 @@ class TemplateError(Exception):
 
 
 def static(*arguments: Any) -> Iterable[Any]:
-    """Mark a loop to be unrolled: ``for i in static(p.mr)``. Takes what ``range`` takes, or one known sequence."""
+    """Mark a loop to be unrolled, as in ``for i in static(p.mr)``; takes what ``range`` takes, or one known sequence."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, str, range)):
         return arguments[0]
     return range(*arguments)
@@ -80,5 +80,5 @@ class Template:
 def template(
     signature: str | None = None, *, runtime: tuple[str, ...] = (), pointers: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Any]], Template]:
-    """Make a template of a function whose first parameter is the schedule; see ``Template`` for the arguments."""
+    """Make a template of a function whose first parameter is the schedule; ``Template`` explains the arguments."""
     return lambda function: Template(function, signature, runtime, pointers)

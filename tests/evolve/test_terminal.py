@@ -40,9 +40,21 @@ START = Progress(
     history=tuple(1 + 23.3 * k / 311 for k in range(312)),
 )
 FIRST = dataclasses.replace(
-    START, stage="ceilings", doing="FMA float64", fraction=0.0, evaluations=0, counts={}, phases_s={}, best=None,
-    best_time_s=None, flop_per_s=None, bytes_per_s=None, bound_fraction=None, cap=None, history=(),
-)  # fmt: skip
+    START,
+    stage="ceilings",
+    doing="FMA float64",
+    fraction=0.0,
+    evaluations=0,
+    counts={},
+    phases_s={},
+    best=None,
+    best_time_s=None,
+    flop_per_s=None,
+    bytes_per_s=None,
+    bound_fraction=None,
+    cap=None,
+    history=(),
+)
 
 
 class Clock:
@@ -78,10 +90,23 @@ def test_view_fits_the_width_and_a_small_terminal(progress, width):
 def test_view_says_everything_at_80_columns():
     text = _drawn(START)
     for what in (
-        "matmul 512x512x512", "float64, 1 thread", "matmul-3f9a", "57 %", "2m 51s so far", "2m 09s left", "racing 3 of 8",
-        "24.3x [24.0, 24.6]", "4.86 ms", "94 % (fma, cap 25.9x)", "55.2 GFLOP/s", "312, 1.82 a second", "300 Measured",
-        "build 58 %", "search 1 %", "25.9x cap",
-    ):  # fmt: skip
+        "matmul 512x512x512",
+        "float64, 1 thread",
+        "matmul-3f9a",
+        "57 %",
+        "2m 51s so far",
+        "2m 09s left",
+        "racing 3 of 8",
+        "24.3x [24.0, 24.6]",
+        "4.86 ms",
+        "94 % (fma, cap 25.9x)",
+        "55.2 GFLOP/s",
+        "312, 1.82 a second",
+        "300 Measured",
+        "build 58 %",
+        "search 1 %",
+        "25.9x cap",
+    ):
         assert what in text
 
 

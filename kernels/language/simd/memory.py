@@ -64,7 +64,7 @@ def load_broadcast(_context: Any, a: Any, i: Any, lanes: Any) -> Lowering:
 
 
 @operation
-def masked_load(_context: Any, a: Any, i: Any, lanes: Any, count: Any, fill: Any = 0) -> Lowering:  # noqa: ARG001 - cast to the dtype
+def masked_load(_context: Any, a: Any, i: Any, lanes: Any, count: Any, fill: Any = 0) -> Lowering:
     """Like ``load``, of the first ``count`` lanes only: the others hold ``fill`` and their memory is not touched."""
     vector = vector_type(array_type(a).dtype, literal(lanes, "lanes"))
 

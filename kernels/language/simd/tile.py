@@ -61,7 +61,7 @@ def tile_load_part(_context: Any, t: Any, a: Any, i: Any, ld: Any, rows: Any, co
     """
     array_type(a)
 
-    def emit(e: Emitter, value: Any, array: Any, index: Any, stride: Any, row_count: Any, column_count: Any) -> Any:  # noqa: PLR0913, PLR0917 - values of the call
+    def emit(e: Emitter, value: Any, array: Any, index: Any, stride: Any, row_count: Any, column_count: Any) -> Any:
         block = Block(e, tile_of(t), e.address(a, array, index), stride)
         old = e.unpack(t, value)
         loaded = dict(old)
@@ -213,7 +213,7 @@ def part_of_block(write: Callable[..., None], t: Any, a: Any, extents: tuple[Any
     """The lowering of ``write(emitter, vector type, address, mask, value)`` for a tile's first rows and columns."""
     stored_type(a, tile_of(t))
 
-    def emit(e: Emitter, value: Any, array: Any, index: Any, stride: Any, rows: Any, columns: Any) -> None:  # noqa: PLR0913, PLR0917 - values of the call
+    def emit(e: Emitter, value: Any, array: Any, index: Any, stride: Any, rows: Any, columns: Any) -> None:
         block, vectors = Block(e, t, e.address(a, array, index), stride), e.unpack(t, value)
         masks = column_masks(e, t, columns)
         for row in rows_inside(e, t, rows):

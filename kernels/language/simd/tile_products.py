@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @operation
-def rank1(_context: Any, t: Any, a: Any, ao: Any, b: Any, bo: Any, order: Any = 0, steps: Any = 1) -> Lowering:  # noqa: PLR0913, PLR0917 - one statement is the point
+def rank1(_context: Any, t: Any, a: Any, ao: Any, b: Any, bo: Any, order: Any = 0, steps: Any = 1) -> Lowering:
     """``t[i, j] += a[ao + i] * b[bo + j]``, for A and B packed in panels.
 
     Args:
@@ -42,7 +42,7 @@ def rank1(_context: Any, t: Any, a: Any, ao: Any, b: Any, bo: Any, order: Any = 
 
 
 @operation
-def rank1_strided(  # noqa: PLR0913, PLR0917 - one statement is the point
+def rank1_strided(
     _context: Any, t: Any, a: Any, ao: Any, lda: Any, b: Any, bo: Any, ldb: Any = 0, order: Any = 0, steps: Any = 1
 ) -> Lowering:
     """``t[i, j] += a[ao + i * lda] * b[bo + j]``, for A, or A and B, as they lie in their matrices.

@@ -1,0 +1,169 @@
+"""A run as one page: a single HTML file that needs no network, for any screen, light and dark."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import plotly.offline
+
+import kernels
+from benchmarks.outcome import KINDS
+from evolve.errors import EvolveError
+from evolve.report import quantities
+from evolve.report.figures import champion_curve, opponents
+from evolve.report.genes import genes
+from evolve.report.machine import ceiling_tables, machine_facts
+from evolve.tracker import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from evolve.store import Individual, Run, Store
+    from kernels import Kernel
+
+Told = dict[str, Any]
+
+_PHASES = {
+    "build": "specialising and compiling schedules, on all cores",
+    "verify": "proving results right, before and after timing",
+    "measure": "timing, while nothing else of ours runs",
+    "search": "deciding what to try next",
+    "other": "the store, starting processes, waiting",
+}
+
+
+def write(store: Store, run_id: str, path: Path) -> Path:
+    """Write a run's report; a run that is not finished, or has failed, says what is missing.
+
+    Args:
+        store: where the run is.
+        run_id: its id.
+        path: the file, in a folder that exists; replaced as a whole.
+
+    Raises:
+        UsageError: there is no such run.
+        EvolveError: the store cannot be read, or the file cannot be written.
+    """
+    text = page(store, run_id)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        # mkstemp lets nobody else read
+        Path(temporary).chmod(0o644)
+        return Path(temporary).replace(path)
+    except OSError as error:
+        raise EvolveError(
+            f"the report cannot be written to {path} ({error.strerror})", "choose another place"
+        ) from error
+
+
+def page(store: Store, run_id: str) -> str:
+    """The report's text; see ``write``."""
+    run = store.run(run_id)
+    told, individuals = summary(store, run.id), store.individuals(run.id)
+    kernel = _installed(run)
+    best = told["champion"]
+    publication, bound = store.publication(run.id), store.bound(run.id)
+    machine, ceilings = store.machine(run.machine), store.latest_ceilings(run.machine)
+    pictures = [
+        champion_curve(individuals, store.checkpoints(run.id), publication, bound),
+        opponents(publication),
+    ]
+    return _template().render(
+        told=told,
+        run=run,
+        best=best,
+        summary=kernel.summary if kernel else run.kernel,
+        size=quantities.extents(run.size),
+        dims=kernel.dims if kernel else (),
+        throughput=_throughput(run, kernel, best),
+        missing=list(_missing(store, run, told)),
+        pictures={picture.name: picture for picture in pictures if picture},
+        phases=list(_phases(told["phases_s"])),
+        outcomes=list(_outcomes(told["outcomes"], individuals)),
+        genes=genes(individuals, best["schedule"], kernel) if best else [],
+        publication=publication,
+        machine=machine_facts(machine),
+        ceilings=ceiling_tables(ceilings.values) if ceilings else [],
+        ceilings_at=ceilings.measured_at if ceilings else "",
+        command=_command(run),
+        plotly_js=plotly.offline.get_plotlyjs(),
+    )
+
+
+def _template() -> jinja2.Template:
+    folder = jinja2.PackageLoader("evolve.report")
+    environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    for name in ("seconds", "clock", "percent", "factor", "number", "speedup"):
+        environment.filters[name] = getattr(quantities, name)
+    environment.filters["moment"] = lambda text: text[:19].replace("T", " ") + " UTC"
+    return environment.get_template("report.html")
+
+
+def _installed(run: Run) -> Kernel | None:
+    """The kernel's own description, where it is installed here: a report can be written anywhere."""
+    try:
+        return kernels.get(run.kernel)
+    except (KeyError, ImportError):
+        return None
+
+
+def _throughput(run: Run, kernel: Kernel | None, best: Told | None) -> str:
+    """What the champion does in a second, by the least work that the problem takes."""
+    if kernel is None or best is None or not best["time_s"]:
+        return ""
+    work = kernel.work(run.size, run.dtype)
+    rates = ((work.flop, "FLOP/s"), (work.moved_bytes, "B/s"))
+    return ", ".join(quantities.rate(count / best["time_s"], unit) for count, unit in rates if count)
+
+
+def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
+    """What a reader might look for in vain, and why it is not there."""
+    status, best = told["status"], told["champion"]
+    if status == "failed":
+        yield f"The run failed: {store.events(run.id)[-1].detail or 'it left no reason'}."
+    elif status != "finished":
+        yield f"The run is {status}: all that follows is what is known so far."
+    if not told["evaluations"]:
+        yield "Nothing has been evaluated yet."
+    elif best is None:
+        yield "There is no champion: no schedule was right and could be timed."
+    elif best["source"] != "published":
+        yield (
+            "The champion has not been measured in fresh processes yet, so there is no figure to quote and nothing "
+            "about rivals; speedups here are estimates of the search, rather too good than too bad."
+        )
+    if best is not None and best["bound"] is None:
+        yield "The machine's ceiling was not measured for this run: there is no cap line."
+    if told["evaluations"] and told["null"]["best_of_n"] is None:
+        null = told["null"]
+        yield f"No null: {null['measured']} of {null['control']} random draws were measured, too few to say what luck finds."
+
+
+def _phases(phases_s: Mapping[str, float]) -> Iterator[Told]:
+    total_s = sum(phases_s.values())
+    for name, value in phases_s.items():
+        if total_s:
+            yield {"name": name, "seconds": value, "share": value / total_s, "doc": _PHASES.get(name, "")}
+
+
+def _outcomes(counts: Mapping[str, int], individuals: Sequence[Individual]) -> Iterator[Told]:
+    """Kinds with their share, the commonest first, each with the reason that was given last."""
+    reasons = {i.record.outcome.kind: i.record.outcome.reason for i in individuals if i.record}
+    total = sum(counts.values())
+    for kind, count in sorted(counts.items(), key=lambda item: -item[1]):
+        doc = (KINDS[kind].__doc__ or "").splitlines()[0] if kind in KINDS else ""
+        yield {"name": kind, "count": count, "share": count / total, "doc": doc, "reason": reasons.get(kind, "")}
+
+
+def _command(run: Run) -> str:
+    """The command that asks for the same once more."""
+    return (
+        f"evolve run {run.kernel} --size {quantities.extents(run.size)} --dtype {run.dtype} --threads {run.threads} "
+        f"--budget {run.budget} --strategy {run.strategy} --control-share {run.control_share:g} --seed {run.seed}"
+    )

@@ -1,0 +1,145 @@
+"""transpose: out[j, i] <- a[i, j], row-major matrices of any shape.
+
+a: (rows, columns), out: (columns, rows); float32 or float64, C-contiguous. No FLOP. Bytes: a is read and out is written,
+each once. Bound: memory bandwidth, where cache and TLB allow: a column touches one line of every row, each in another
+page, and rows whose length is a power of two put these lines into a few sets of the cache.
+Source: Gatlin and Carter, Memory Hierarchy Considerations for Fast Transpose and Bit-Reversals, 1999 (buffers, sets).
+
+Genes, and what they do to the machine:
+- ``variant``: *scalar* moves single numbers, tile by tile; *direct* transposes register tiles on the way from a to out;
+  *packed* first copies a block of a into a buffer without gaps, so that its lines cannot evict each other; *buffered*
+  assembles a block of out in a buffer, so that out is written in long runs.
+- ``lanes height width``: the register tile is ``height`` * lanes rows by ``width`` * lanes columns. It reads ``width``
+  vectors a row and writes ``height`` vectors a row: whole cache lines, where these fill one.
+- ``mb nb``: rows and columns of a block, to stay in L1 or L2 and within the TLB's reach.
+- ``panels panel``: blocks are walked down a panel of ``panel`` block columns, or along one of ``panel`` block rows.
+- ``walk``: tiles of a block are walked down, writing out row by row, or along, reading a row by row.
+- ``pad``: elements between the rows of the buffer, against power-of-two strides.
+- ``fetch``: tiles ahead of which a is prefetched.
+- ``stores``: *streaming* goes past the caches, where rows of out are aligned: spares reading what is overwritten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.language import Schedule, Space, choice, integer, power_of_two, template
+from kernels.language.simd import fence, tile_load, tile_prefetch, tile_store, tile_stream, tile_transpose
+
+if TYPE_CHECKING:
+    from kernels.language import Template
+
+_TILED = {"variant": ("direct", "packed", "buffered")}
+_COPIED = {"variant": ("packed", "buffered")}
+_FETCHED = {"variant": ("direct", "buffered")}
+
+SPACE = Space(
+    [
+        choice("variant", ("direct", "scalar", "packed", "buffered"), "algorithm"),
+        power_of_two("lanes", 2, 16, "elements of a vector", default=8, when=_TILED),
+        power_of_two("height", 1, 4, "vectors in a column of the register tile", when=_TILED),
+        power_of_two("width", 1, 4, "vectors in a row of the register tile", when=_TILED),
+        power_of_two("mb", 16, 1024, "rows of a block", default=64),
+        power_of_two("nb", 16, 1024, "columns of a block", default=64),
+        choice("panels", ("down", "along"), "direction of panels"),
+        power_of_two("panel", 1, 64, "blocks across a panel"),
+        choice("walk", ("down", "along"), "order of tiles in a block"),
+        integer("pad", (0, 8, 16, 32), "elements between rows of the buffer", when=_COPIED),
+        integer("fetch", (0, 1, 2, 4, 8), "tiles to fetch ahead", when=_FETCHED),
+        choice("stores", ("ordinary", "streaming"), "through the caches or past them", when=_TILED),
+    ],
+    [
+        (lambda lanes, height, width: lanes * height * width <= 32, "the register tile exceeds any register file"),
+        (lambda lanes, height, mb: lanes * height <= mb, "a block has fewer rows than a register tile"),
+        (lambda lanes, width, nb: lanes * width <= nb, "a block has fewer columns than a register tile"),
+    ],
+)
+
+
+def item_bytes(dtype: str) -> int:
+    """Bytes of an element."""
+    return np.dtype(dtype).itemsize
+
+
+@template("void(T[:, ::1], T[:, ::1])")
+def baseline(p, a, out):
+    """The loops that everybody writes."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            out[j, i] = a[i, j]
+
+
+@template("void(T[:, ::1], T[:, ::1])", runtime=("mb", "nb", "panel"), pointers=("scalar_block",))
+def scalar(p, a, out):
+    """Blocks of single numbers."""
+
+
+@template(
+    "void(T[:, ::1], T[:, ::1], T[::1])",
+    runtime=("lanes", "height", "width", "mb", "nb", "panel"),
+    pointers=("block",),
+)
+def tiled(p, a, out, buffer):
+    """Whole register tiles, block by block, panel by panel; then what is left, number by number."""
+    rows, columns = a.shape
+    whole_rows = rows - rows % (p.lanes * p.height)
+    whole_columns = columns - columns % (p.lanes * p.width)
+    if p.panels == "down":
+        for first in range(0, whole_columns, p.panel * p.nb):
+            for i in range(0, whole_rows, p.mb):
+                for j in range(first, min(whole_columns, first + p.panel * p.nb), p.nb):
+                    block(p, a, out, buffer, i, j)
+    else:
+        for first in range(0, whole_rows, p.panel * p.mb):
+            for j in range(0, whole_columns, p.nb):
+                for i in range(first, min(whole_rows, first + p.panel * p.mb), p.mb):
+                    block(p, a, out, buffer, i, j)
+    for i in range(rows):
+        for j in range(whole_columns if i < whole_rows else 0, columns):
+            out[j, i] = a[i, j]
+    fence()
+
+
+@template("void(T[:, ::1], T[:, ::1], T[::1], intp, intp)", runtime=("mb", "nb", "pad"))
+def block(p, a, out, buffer, i0, j0):
+    """The whole register tiles of the block at row ``i0`` and column ``j0``."""
+    rows, columns = a.shape
+    high, wide = p.lanes * p.height, p.lanes * p.width
+    m = min(p.mb, rows - i0) // high * high
+    n = min(p.nb, columns - j0) // wide * wide
+    source, target = i0 * columns + j0, j0 * rows + i0
+    ld = (p.nb if p.variant == "packed" else p.mb) + p.pad
+    is_aligned = (out.ctypes.data | rows * item_bytes(p.dtype)) % (p.lanes * item_bytes(p.dtype)) == 0
+    if p.variant == "packed":
+        for i in range(m):
+            for j in range(0, n, wide):
+                tile_store(tile_load(a, source + i * columns + j, columns, 1, p.width, p.lanes), buffer, i * ld + j, ld)
+    for x in range(0, n if p.walk == "down" else m, wide if p.walk == "down" else high):
+        for y in range(0, m if p.walk == "down" else n, high if p.walk == "down" else wide):
+            i = y if p.walk == "down" else x
+            j = x if p.walk == "down" else y
+            if p.variant == "packed":
+                t = tile_load(buffer, i * ld + j, ld, high, p.width, p.lanes)
+            else:
+                t = tile_load(a, source + i * columns + j, columns, high, p.width, p.lanes)
+            if p.fetch:
+                step = p.fetch * high * columns if p.walk == "down" else p.fetch * wide
+                tile_prefetch(t, a, source + i * columns + j + step, columns)
+            u = tile_transpose(t)
+            if p.variant == "buffered":
+                tile_store(u, buffer, j * ld + i, ld)
+            elif p.stores == "streaming" and is_aligned:
+                tile_stream(u, out, target + j * rows + i, rows)
+            else:
+                tile_store(u, out, target + j * rows + i, rows)
+    if p.variant == "buffered":
+        for j in range(n):
+            for i in range(0, m, high):
+                u = tile_load(buffer, j * ld + i, ld, 1, p.height, p.lanes)
+                if p.stores == "streaming" and is_aligned:
+                    tile_stream(u, out, target + j * rows + i, rows)
+                else:
+                    tile_store(u, out, target + j * rows + i, rows)
