@@ -111,7 +111,11 @@ class Session:
             plans = [self.harness.plan(proposal.schedule) for proposal in proposals]
         evaluations = self._evaluations(index, proposals, plans)
         self.store.add_batch(Batch(self.run.id, index, utc_now()), evaluations)
-        self.individuals += [Individual(evaluation, None) for evaluation in evaluations]
+        for evaluation in evaluations:
+            original = (evaluation.duplicate_of or evaluation.number) - 1
+            self.individuals.append(
+                Individual(evaluation, None if original >= len(self.individuals) else self.individuals[original].record)
+            )
         return evaluations
 
     def _evaluations(self, batch: int, proposals: Sequence[Proposal], plans: Sequence[Plan]) -> list[Evaluation]:

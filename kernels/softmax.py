@@ -130,24 +130,36 @@ def offline_sums(p, x, out, buffer, state, at):
     """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``."""
     rows, columns = x.shape
     left = rows - at // columns
+    is_full = left >= p.rows
     turn = p.vectors * p.lanes
     padded = (columns + turn - 1) // turn * turn
+    exponent = degree(p.dtype, p.degree)
     zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
     low = tile_add(zero, p.dtype(lowest(p.dtype)))
     highest, sums = low, zero
     for j in range(0, columns, turn):
         if p.fetch:
             tile_prefetch(low, x, at + p.rows * columns + j, columns)
-        highest = tile_max(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
+        if is_full and columns - j >= turn:
+            t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+        else:
+            t = tile_load_part(low, x, at + j, columns, left, columns - j)
+        highest = tile_max(t, highest)
     top = row_reduce_max(highest)
     for j in range(0, columns, turn):
-        t = tile_sub(tile_load_part(low, x, at + j, columns, left, columns - j), top)
-        t = tile_exp(t, degree(p.dtype, p.degree))
+        if is_full and columns - j >= turn:
+            t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+        else:
+            t = tile_load_part(low, x, at + j, columns, left, columns - j)
+        t = tile_exp(tile_sub(t, top), exponent)
         sums = tile_add(sums, t)
         if p.keep == "buffer":
             tile_store(t, buffer, j, padded)
         elif p.variant == "stored":
-            tile_store_part(t, out, at + j, columns, left, columns - j)
+            if is_full and columns - j >= turn:
+                tile_store(t, out, at + j, columns)
+            else:
+                tile_store_part(t, out, at + j, columns, left, columns - j)
     column = tile_zeros(p.dtype, p.rows, 1, p.lanes)
     tile_store(tile_add(column, top), state, 0, p.lanes)
     tile_store(tile_add(column, row_reduce_add(sums)), state, p.rows * p.lanes, p.lanes)
@@ -158,6 +170,7 @@ def online_sums(p, x, out, buffer, state, at):
     """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``, and the maxima after each chunk."""
     rows, columns = x.shape
     left = rows - at // columns
+    is_full = left >= p.rows
     turn = p.vectors * p.lanes
     padded = (columns + turn - 1) // turn * turn
     exponent = degree(p.dtype, p.degree)
@@ -171,16 +184,26 @@ def online_sums(p, x, out, buffer, state, at):
         for j in range(start, stop, turn):
             if p.fetch:
                 tile_prefetch(low, x, at + p.rows * columns + j, columns)
-            highest = tile_max(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
+            if is_full and columns - j >= turn:
+                t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+            else:
+                t = tile_load_part(low, x, at + j, columns, left, columns - j)
+            highest = tile_max(t, highest)
         sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
         for j in range(start, stop, turn):
-            t = tile_sub(tile_load_part(low, x, at + j, columns, left, columns - j), highest)
-            t = tile_exp(t, exponent)
+            if is_full and columns - j >= turn:
+                t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+            else:
+                t = tile_load_part(low, x, at + j, columns, left, columns - j)
+            t = tile_exp(tile_sub(t, highest), exponent)
             sums = tile_add(sums, t)
             if p.keep == "buffer":
                 tile_store(t, buffer, j, padded)
             elif p.variant == "online_stored":
-                tile_store_part(t, out, at + j, columns, left, columns - j)
+                if is_full and columns - j >= turn:
+                    tile_store(t, out, at + j, columns)
+                else:
+                    tile_store_part(t, out, at + j, columns, left, columns - j)
         if p.variant == "online_stored":
             tile_store(highest, state, place, turn)
             place += p.rows * turn
@@ -196,6 +219,7 @@ def quotients(p, x, out, buffer, state, at):
     """Writes the result of the rows that begin at element ``at``, from what was kept or from x."""
     rows, columns = x.shape
     left = rows - at // columns
+    is_full = left >= p.rows
     turn = p.vectors * p.lanes
     padded = (columns + turn - 1) // turn * turn
     span = p.chunk * turn if p.variant == "online_stored" else columns
@@ -217,9 +241,15 @@ def quotients(p, x, out, buffer, state, at):
             if p.keep == "buffer":
                 t = tile_load(buffer, j, padded, p.rows, p.vectors, p.lanes)
             elif p.variant in _STORED:
-                t = tile_load_part(zero, out, at + j, columns, left, columns - j)
+                if is_full and columns - j >= turn:
+                    t = tile_load(out, at + j, columns, p.rows, p.vectors, p.lanes)
+                else:
+                    t = tile_load_part(zero, out, at + j, columns, left, columns - j)
             else:
-                t = tile_load_part(zero, x, at + j, columns, left, columns - j)
+                if is_full and columns - j >= turn:
+                    t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+                else:
+                    t = tile_load_part(zero, x, at + j, columns, left, columns - j)
                 t = tile_exp(tile_sub(t, top), exponent)
             if p.variant == "online_stored":
                 t = tile_mul(t, correction)
@@ -227,8 +257,10 @@ def quotients(p, x, out, buffer, state, at):
                 t = tile_mul(t, factor)
             else:
                 t = tile_div(t, factor)
-            if p.stores == "streaming" and is_aligned and left >= p.rows and columns - j >= turn:
+            if p.stores == "streaming" and is_aligned and is_full and columns - j >= turn:
                 tile_stream(t, out, at + j, columns)
+            elif is_full and columns - j >= turn:
+                tile_store(t, out, at + j, columns)
             else:
                 tile_store_part(t, out, at + j, columns, left, columns - j)
 

@@ -45,7 +45,7 @@ SPACE = Space(
         power_of_two("mb", 16, 1024, "rows of a block", default=64),
         power_of_two("nb", 16, 1024, "columns of a block", default=64),
         choice("panels", ("down", "along"), "direction of panels"),
-        power_of_two("panel", 1, 64, "blocks across a panel"),
+        power_of_two("panel", 1, 64, "blocks across a panel", when=_TILED),
         choice("walk", ("down", "along"), "order of tiles in a block"),
         integer("pad", (0, 8, 16, 32), "elements between rows of the buffer", when=_COPIED),
         integer("fetch", (0, 1, 2, 4, 8), "tiles to fetch ahead", when=_FETCHED),
@@ -72,9 +72,22 @@ def baseline(p, a, out):
             out[j, i] = a[i, j]
 
 
-@template("void(T[:, ::1], T[:, ::1])", runtime=("mb", "nb", "panel"), pointers=("scalar_block",))
+@template("void(T[:, ::1], T[:, ::1])", runtime=("mb", "nb"))
 def scalar(p, a, out):
-    """Blocks of single numbers."""
+    """Single numbers, block by block."""
+    rows, columns = a.shape
+    for x in range(0, columns if p.panels == "down" else rows, p.nb if p.panels == "down" else p.mb):
+        for y in range(0, rows if p.panels == "down" else columns, p.mb if p.panels == "down" else p.nb):
+            i0, j0 = (y, x) if p.panels == "down" else (x, y)
+            i1, j1 = min(rows, i0 + p.mb), min(columns, j0 + p.nb)
+            if p.walk == "down":
+                for j in range(j0, j1):
+                    for i in range(i0, i1):
+                        out[j, i] = a[i, j]
+            else:
+                for i in range(i0, i1):
+                    for j in range(j0, j1):
+                        out[j, i] = a[i, j]
 
 
 @template(
@@ -143,3 +156,89 @@ def block(p, a, out, buffer, i0, j0):
                     tile_stream(u, out, target + j * rows + i, rows)
                 else:
                     tile_store(u, out, target + j * rows + i, rows)
+
+
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+    """A random matrix."""
+    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size[::-1])
+
+
+def reference(a: np.ndarray) -> np.ndarray:
+    """The truth."""
+    return np.asarray(a, np.float64).T
+
+
+def size_of(a: np.ndarray) -> Size:
+    """Rows and columns of the input.
+
+    Raises:
+        ValueError: it is no matrix.
+    """
+    if a.ndim != 2:
+        raise ValueError(f"transpose takes a matrix, not an array of shape {a.shape}")
+    return a.shape
+
+
+def out_shape(size: Size) -> tuple[int, ...]:
+    """Columns and rows of the input."""
+    return size[::-1]
+
+
+def work(size: Size, dtype: str) -> Work:
+    """No arithmetic; one matrix read and one written."""
+    matrix_bytes = size[0] * size[1] * np.dtype(dtype).itemsize
+    return Work({}, matrix_bytes, matrix_bytes)
+
+
+def workspace(schedule: Schedule, _size: Size) -> tuple[int, ...]:
+    """The buffer: a block of the input, or one of the output."""
+    if schedule.variant == "scalar":
+        return ()
+    if schedule.variant == "packed":
+        return (schedule.mb * (schedule.nb + schedule.pad),)
+    return (schedule.nb * (schedule.mb + schedule.pad) if schedule.variant == "buffered" else 0,)
+
+
+def tolerance(_size: Size, _dtype: str) -> float:
+    """Numbers are moved, not changed."""
+    return 0.0
+
+
+def numpy_copyto() -> Rival:
+    """``numpy.copyto`` of the transposed view."""
+    return lambda a, out: np.copyto(out, a.T)
+
+
+def torch_copy() -> Rival:
+    """``torch.Tensor.copy_`` of the transposed view."""
+    try:
+        import torch  # noqa: PLC0415 - an optional rival
+    except ImportError as error:
+        raise Unavailable("torch is not installed") from error
+    return lambda a, out: torch.from_numpy(out).copy_(torch.from_numpy(a).t())
+
+
+def variant(schedule: Schedule) -> Template:
+    """The entry template of a schedule."""
+    return scalar if schedule.variant == "scalar" else tiled
+
+
+KERNEL = Kernel(
+    name="transpose",
+    doc=__doc__,
+    dims=("rows", "columns"),
+    dtypes=("float32", "float64"),
+    space=SPACE,
+    template=variant,
+    problem=problem,
+    reference=reference,
+    size_of=size_of,
+    out_shape=out_shape,
+    work=work,
+    workspace=workspace,
+    baseline=baseline,
+    rivals={"numpy": numpy_copyto, "torch": torch_copy},
+    default_size=(4096, 4096),
+    verify_sizes=((1, 1), (3, 17), (61, 7), (64, 80), (97, 131), (150, 288)),
+    tolerance=tolerance,
+)

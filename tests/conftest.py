@@ -1,5 +1,7 @@
 """What all tests share."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -13,3 +15,23 @@ def own_folders(tmp_path_factory, monkeypatch):
     home = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("EVOLVE_STORE", str(home / "runs.db"))
     monkeypatch.setenv("EVOLVE_CACHE", str(home / "cache"))
+
+
+@pytest.fixture(scope="session")
+def measured_machine(tmp_path_factory):
+    """The file of a store that knows this machine and its ceilings, for tests that really run: to be copied."""
+    from evolve.machines import this_machine
+    from evolve.store import open_store
+
+    path = tmp_path_factory.mktemp("machine") / "runs.db"
+    with open_store(str(path)) as store:
+        this_machine(store)
+    return path
+
+
+@pytest.fixture
+def real_store(measured_machine, tmp_path):
+    """A store of one's own in which no sweep of ceilings is needed any more."""
+    import shutil
+
+    return Path(shutil.copy(measured_machine, tmp_path / "runs.db"))

@@ -32,8 +32,8 @@ def show_end(
 
 def write_report(store: Store, run_id: str, path: Path | None) -> Path:
     """Write a run's report where asked, else into the cache."""
-    from evolve.report import html  # noqa: PLC0415 - imports plotly
+    from evolve.report.html import write  # noqa: PLC0415 - imports plotly
 
     target = path or report_path(run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    return html.write(store, run_id, target)
+    return write(store, run_id, target)

@@ -25,6 +25,9 @@ _GREY = "#8a93a0"
 _GRID = "rgba(138, 147, 160, 0.22)"
 _BAND = "rgba(224, 138, 30, 0.16)"
 
+_ORDER = ("line", "dash", "band", "star", "diamond", "dot")
+"""Of the marks in a legend."""
+
 _NULL_POINTS = 60
 _LEFT_OUT = 0.02
 """The slowest two per cent of the points may lie below the axis."""
@@ -32,7 +35,7 @@ _LEFT_OUT = 0.02
 
 @dataclass(frozen=True)
 class Mark:
-    """One entry of a legend: ``line dash dot diamond star`` or ``band``, its colour, and what it stands for."""
+    """One entry of a legend: one of the shapes of ``_ORDER``, its colour, and what it stands for."""
 
     shape: str
     colour: str
@@ -68,57 +71,58 @@ def champion_curve(
     if not improvements(individuals):
         return None
     drawing = _Drawing()
-    _points(drawing, individuals)
-    has_null = _null(drawing, individuals)
-    _steps(drawing, individuals)
-    _fresh(drawing, checkpoints, publication, len(paid(individuals)))
     cap = bound.baseline_s / bound.time_s if bound else None
+    has_null = _null(drawing, individuals, cap or math.inf)
+    _steps(drawing, individuals)
     _levels(drawing, cap)
+    _fresh(drawing, checkpoints, publication, len(paid(individuals)))
+    _points(drawing, individuals)
     drawing.figure.update_xaxes(title="evaluations", rangemode="tozero")
     _speedup_axis(
         drawing.figure.update_yaxes, _range(individuals, checkpoints, publication, cap), "speedup (log scale)"
     )
     caption = "Every step of the blue line is a new champion"
     if has_null:
-        caption += "; where the line leaves the orange band, the search has found more than luck would have"
+        caption += "; where it runs above the orange band, the search has found more than luck would have"
     if cap:
         caption += f"; the red line at {factor(cap)} is as far as this machine's measured ceiling lets anything go"
     return drawing.picture("curve", f"{caption}.", 460)
 
 
 def opponents(publication: Publication | None) -> Picture | None:
-    """The champion's fresh speedup against the plain loop and every rival; None without a publication."""
+    """The champion's fresh speedup against every rival, or the plain loop where there is none; None if unpublished."""
     if publication is None:
         return None
-    found = sorted({"plain loop": publication.speedup, **publication.rivals}.items(), key=lambda item: item[1].estimate)
+    # the plain loop is mostly so slow that beside it nothing could be told of the others
+    found = sorted(
+        (publication.rivals or {"plain loop": publication.speedup}).items(), key=lambda item: item[1].estimate
+    )
     drawing = _Drawing()
     names = [name for name, _ in found]
     values = [estimate for _, estimate in found]
-    drawing.add(
-        go.Scatter(
-            x=[value.estimate for value in values],
-            y=names,
-            error_x=_bars(values),
-            mode="markers+text",
-            marker={"color": GREEN, "size": 11, "symbol": "diamond"},
-            text=[factor(value.estimate) for value in values],
-            textposition="top center",
-            hovertext=[speedup(value.as_dict()) for value in values],
-            hovertemplate="%{y}: %{hovertext}<extra></extra>",
-        ),
-        Mark("diamond", GREEN, "champion against it, with its 95 % interval"),
+    trace = go.Scatter(
+        x=[value.estimate for value in values],
+        y=names,
+        error_x=_bars(values),
+        mode="markers+text",
+        marker={"color": GREEN, "size": 11, "symbol": "diamond"},
+        text=[factor(value.estimate) for value in values],
+        textposition="top center",
+        hovertext=[speedup(value.as_dict()) for value in values],
+        hovertemplate="%{y}: %{hovertext}<extra></extra>",
     )
+    drawing.add(trace, Mark("diamond", GREEN, "champion against it, with its 95 % interval"))
     drawing.figure.add_vline(x=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
     drawing.legend.append(Mark("dash", _GREY, "same speed"))
-    ends = [end for value in values for end in (value.estimate, *_finite(value)) if end > 0]
-    low, high = min(0.8, min(ends) / 1.15), max(1.25, max(ends) * 1.25)
-    _speedup_axis(drawing.figure.update_xaxes, (low, high), "times as fast as the opponent (log scale)")
+    ends = [end for value in values for end in (value.estimate, *_finite(value))]
+    ends_shown = (min(0.9, min(ends) / 1.1), max(1.1, max(ends) * 1.15))
+    _speedup_axis(drawing.figure.update_xaxes, ends_shown, "times as fast as the opponent (log scale)")
     drawing.figure.update_yaxes(range=[-0.6, len(names) - 0.3], ticksuffix="  ", showgrid=False)
     caption = (
         "Right of the dashed line the champion is faster than that opponent, left of it slower, and an interval that "
         "touches the line shows no difference."
     )
-    return drawing.picture("opponents", caption, 130 + 58 * len(names))
+    return drawing.picture("opponents", caption, 110 + 60 * len(names))
 
 
 class _Drawing:
@@ -141,7 +145,7 @@ class _Drawing:
             margin={"l": 62, "r": 18, "t": 18, "b": 54},
             paper_bgcolor="rgba(0, 0, 0, 0)",
             plot_bgcolor="rgba(0, 0, 0, 0)",
-            font={"family": "inherit", "size": 13, "color": _GREY},
+            font={"family": "system-ui, sans-serif", "size": 13, "color": _GREY},
             hovermode="closest",
             dragmode=False,
         )
@@ -149,7 +153,8 @@ class _Drawing:
         self.figure.update_xaxes(**axis)
         self.figure.update_yaxes(**axis)
         text = plotly.io.to_json(self.figure, validate=False)
-        return Picture(name, _embeddable(text), tuple(self.legend), caption, height)
+        legend = sorted(self.legend, key=lambda mark: _ORDER.index(mark.shape))
+        return Picture(name, _embeddable(text), tuple(legend), caption, height)
 
 
 def _embeddable(json: str) -> str:
@@ -193,40 +198,41 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _null(drawing: _Drawing, individuals: Sequence[Individual]) -> bool:
-    """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing."""
+def _null(drawing: _Drawing, individuals: Sequence[Individual], cap: float) -> bool:
+    """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing.
+
+    Its tail knows nothing of the cap, which no draw can beat: what lies above is drawn at the cap.
+    """
     null, last = Null.of(individuals), len(paid(individuals))
-    if null is None:
-        return False
     counts = np.unique(np.geomspace(1, max(1, last), _NULL_POINTS).round().astype(int))
-    curve = null.curve([int(n) for n in counts])
+    curve = null.curve([int(n) for n in counts]) if null else []
     if not curve:
         return False
-    _null_band(drawing, curve)
+    _null_band(drawing, curve, cap)
     known = [point for point in curve if not point.is_extrapolated]
     for part, dash in ((known, "solid"), (known[-1:] + curve[len(known) :], "dot")):
-        drawing.add(
-            go.Scatter(
-                x=[point.n for point in part],
-                y=[math.exp(point.fitness.estimate) for point in part],
-                mode="lines",
-                line={"color": ORANGE, "width": 2, "dash": dash},
-                hovertemplate="best of %{x} random draws: %{y:.3g}x<extra></extra>",
-            )
+        trace = go.Scatter(
+            x=[point.n for point in part],
+            y=[min(cap, math.exp(point.fitness.estimate)) for point in part],
+            mode="lines",
+            line={"color": ORANGE, "width": 2, "dash": dash},
+            hovertemplate="best of %{x} random draws: %{y:.3g}x<extra></extra>",
         )
+        drawing.add(trace)
     drawing.legend.append(Mark("line", ORANGE, "best of as many random draws, expected (dotted: extrapolated)"))
     drawing.legend.append(Mark("band", ORANGE, "its 95 % band"))
     return True
 
 
-def _null_band(drawing: _Drawing, curve: Sequence[NullPoint]) -> None:
-    there, back = [p.fitness.high for p in curve], [p.fitness.low for p in reversed(curve)]
+def _null_band(drawing: _Drawing, curve: Sequence[NullPoint], cap: float) -> None:
+    ends = [(p.n, p.fitness.high) for p in curve] + [(p.n, p.fitness.low) for p in reversed(curve)]
     band = go.Scatter(
-        x=[p.n for p in curve] + [p.n for p in reversed(curve)],
-        y=np.exp([*there, *back]).tolist(),
+        x=[n for n, _ in ends],
+        y=[min(cap, math.exp(end)) for _, end in ends],
         fill="toself",
         fillcolor=_BAND,
         line={"width": 0},
+        mode="lines",
         hoverinfo="skip",
     )
     drawing.add(band)
@@ -296,12 +302,16 @@ def _levels(drawing: _Drawing, cap: float | None) -> None:
     figure.add_hline(y=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
     drawing.legend.append(Mark("dash", _GREY, "the plain loop"))
     if cap:
-        text = f"cap {factor(cap)}"
-        figure.add_hline(
-            y=cap,
-            line={"color": RED, "width": 2},
-            annotation={"text": text, "font": {"color": RED}, "yanchor": "bottom", "yshift": -1},
-            annotation_position="top left",
+        figure.add_hline(y=cap, line={"color": RED, "width": 2})
+        figure.add_annotation(
+            x=1,
+            xref="paper",
+            xanchor="right",
+            y=math.log10(cap),  # on a logarithmic axis lines are given in values, texts in exponents
+            yanchor="bottom",
+            text=f"cap {factor(cap)}",
+            font={"color": RED},
+            showarrow=False,
         )
         drawing.legend.append(Mark("line", RED, "cap: the machine's measured ceiling"))
 

@@ -82,6 +82,7 @@ def page(store: Store, run_id: str) -> str:
         size=quantities.extents(run.size),
         dims=kernel.dims if kernel else (),
         throughput=_throughput(run, kernel, best),
+        luck=_luck(told["null"], best),
         missing=list(_missing(store, run, told)),
         pictures={picture.name: picture for picture in pictures if picture},
         phases=list(_phases(told["phases_s"])),
@@ -122,6 +123,21 @@ def _throughput(run: Run, kernel: Kernel | None, best: Told | None) -> str:
     return ", ".join(quantities.rate(count / best["time_s"], unit) for count, unit in rates if count)
 
 
+def _luck(null: Mapping[str, Any], best: Told | None) -> Told | None:
+    """The expected best of random draws; its extrapolation knows nothing of the cap, which no draw can beat."""
+    expected = null["best_of_n"]
+    if expected is None:
+        return None
+    cap = best["cap"] if best else None
+    if cap and expected["estimate"] > cap:
+        return {
+            "speedup": cap,
+            "note": f"too few of them were made to say more than the cap of {quantities.factor(cap)}",
+        }
+    guess = ", extrapolated" if null["is_extrapolated"] else ""
+    return {"speedup": expected["estimate"], "note": f"{quantities.speedup(expected)}{guess}"}
+
+
 def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
     """What a reader might look for in vain, and why it is not there."""
     status, best = told["status"], told["champion"]
@@ -142,7 +158,8 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
         yield "The machine's ceiling was not measured for this run: there is no cap line."
     if told["evaluations"] and told["null"]["best_of_n"] is None:
         null = told["null"]
-        yield f"No null: {null['measured']} of {null['control']} random draws were measured, too few to say what luck finds."
+        drawn = f"{null['measured']} of {null['control']} random draws were measured"
+        yield f"What luck would have found is not known: {drawn}, too few for {null['n']} evaluations."
 
 
 def _phases(phases_s: Mapping[str, float]) -> Iterator[Told]:

@@ -45,7 +45,7 @@ def rate(value: float, unit: str) -> str:
 
 def percent(share: float) -> str:
     """A share in whole per cent, with one decimal where that would say 0 or a misleading 100."""
-    is_edge = 0 < share < 0.01 or 0.995 <= share < 1
+    is_edge = 0.0005 <= share < 0.01 or 0.995 <= share < 0.9995
     return f"{100 * share:.{int(is_edge)}f} %"
 
 
@@ -63,13 +63,13 @@ def factor(value: float) -> str:
 
 
 def speedup(estimate: Mapping[str, Any]) -> str:
-    """A ratio with its interval: ``24.3x [24.0, 24.6]``; an open end says that there were too few rounds for one.
+    """A ratio with its interval: ``24.3x [24.0, 24.6]``; an open end says so: there were too few rounds.
 
     Args:
         estimate: ``estimate``, ``low``, ``high`` as in ``Estimate.as_dict``.
     """
     if not estimate["low"] or estimate["high"] is None:
-        return f"{factor(estimate['estimate'])} [too few rounds for an interval]"
+        return f"{factor(estimate['estimate'])} (interval open)"
     return f"{factor(estimate['estimate'])} [{number(estimate['low'])}, {number(estimate['high'])}]"
 
 

@@ -71,7 +71,7 @@ def _bound(best: Mapping[str, Any]) -> str:
     if best["bound"] is None:
         return "not known yet"
     cap = f"; cap {factor(best['cap'])}" if best["cap"] else ""
-    limits = f"at least {seconds(best['bound']['time_s'])} a call ({best['bound']['limit']}{cap})"
+    limits = f"at least {seconds(best['bound']['time_s'])} a call, by {best['bound']['limit']}{cap}"
     if best["bound_fraction"] is None:
         return limits
     return f"{percent(best['bound_fraction'])} of what this machine allows: {limits}"

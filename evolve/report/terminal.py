@@ -143,7 +143,7 @@ def doing(progress: Progress) -> str:
 def view(progress: Progress, console: Console) -> RenderableType:
     """All that fits into 80 columns and a dozen lines."""
     facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(style="dim", no_wrap=True, min_width=len("of the bound"))
     facts.add_column(no_wrap=True, overflow="ellipsis")
     rows = {
         "now": doing(progress),
