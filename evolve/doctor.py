@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,13 +154,18 @@ def folders(store_url: str) -> list[Finding]:
 
 def _try_store(url: str) -> None:
     """Open a store that is there; where it is not, see whether it could be made, without making it."""
-    path = Path(url.removeprefix("sqlite:///")).expanduser().absolute()
-    if path.exists():
+    place = url.removeprefix("sqlite:///")
+    path = Path(place).expanduser().absolute()
+    if path.exists() or "://" in place:
         open_store(url, create=False).close()
         return
     nearest = next(folder for folder in path.parents if folder.exists())
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise EvolveError(f"folder {nearest} cannot be written", "choose another store with --store or EVOLVE_STORE")
+    try:
+        # a trial, for permissions do not tell of a full disk or a read-only file system
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        remedy = "choose another store with --store or EVOLVE_STORE"
+        raise EvolveError(f"folder {nearest} cannot be written ({error.strerror})", remedy) from error
 
 
 def _self_comparison(say: Say) -> SelfComparison:

@@ -1,24 +1,26 @@
 """softmax: out <- exp(x - max) / sum(exp(x - max)), row by row.
 
-x, out: (rows, columns), float32 or float64, C-contiguous. An element costs one exp, which is some 15 instructions on a
-vector, and a handful of adds and multiplications beside it. Bytes: x is read and out written, each once at least. Bound:
-arithmetic of the exponential where a row stays in cache; memory where it does not.
-Sources: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018 (online); Dukhan and Ablavatski, The
-Two-Pass Softmax Algorithm, 2020 (stored and recomputed, there called reloading and recomputing).
+x, out: (rows, columns), float32 or float64, C-contiguous. An element costs one exp, which is 15 to 20 instructions on a
+vector, and some additions and products beside it. Bytes: x is read and out is written, each once at least. Bound: the
+arithmetic of exp where the rows in work stay in cache, memory bandwidth where they do not.
+Sources: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018 (*online*); Dukhan and Ablavatski, The
+Two-Pass Softmax Algorithm, 2020 (*recomputed* and *stored*, three passes with recomputing and with reloading there).
+
+Exp is a polynomial, at degree 5 right to 2.2e-7 in float32, at degree 10 to 4.3e-16 in float64: two units in the last
+place, which the tolerance allows. A result is then wrong by what the exps, the sum and the quotient are.
 
 Genes, and what they do to the machine:
-- ``variant``: *recomputed* takes three passes over x: maximum, sum of exp, exp again; *stored* keeps exp in the second
-  and only scales in the third: half the exps, more stores. *online* takes maximum and sum in one pass, correcting the
-  sum whenever the maximum has grown, and *online_stored* keeps what was calculated with the maxima known so far: both
-  read rows that no cache holds once less.
-- ``chunk`` (online): turns between corrections; each costs one more exp for every element of a register tile.
-- ``keep``: what is stored waits in *out* itself, or in a small *buffer* from which out is written just once.
-- ``rows vectors lanes``: the register tile. Each of its elements has a maximum and a sum of its own, so that additions
-  need not wait for each other; several rows share one pass of the loop.
-- ``degree``: of exp's polynomial in float32; float64 takes 5 more. One more is one fma more.
+- ``variant``: *recomputed* takes three passes over a row: maximum, sum of exp, exp once more. *stored* keeps the exps of
+  the second pass in out and scales them there; *buffered* keeps them in a buffer of a few rows, so that out is written
+  once. *online* takes maximum and sum in one pass: after each chunk it corrects the sum to the maximum known by then,
+  and rows too long for a cache are read once less; *online_buffered* keeps the exps besides.
+- ``chunk``: turns of the loop in a chunk; a chunk costs one more exp for each element of a register tile.
+- ``rows vectors lanes``: the register tile. Each element has a maximum and a sum of its own, so that no addition waits
+  for the one before; several rows share one turn.
+- ``degree``: of exp's polynomial in float32, of which float64 takes 5 more. One more costs one fma.
 - ``scaling``: by the reciprocal of the sum, or by a division for every element, which is rounded once less.
-- ``stores``: *streaming* writes past the caches where rows are aligned: spares reading what is overwritten.
-- ``fetch``: prefetch the next rows while these are read for the first time.
+- ``stores``: *streaming* goes past the caches, where rows are aligned: spares reading what is overwritten.
+- ``fetch``: the next rows are prefetched while these are read for the first time.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import numpy as np
 from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
+    div,
     fence,
     row_reduce_add,
     row_reduce_max,
@@ -51,36 +54,33 @@ from kernels.language.simd import (
 if TYPE_CHECKING:
     from kernels.language import Template
 
-_STORED = ("stored", "online_stored")
-_AT_ONCE = ("stored", "recomputed", "online")
-_ONLINE = ("online", "online_stored")
-_DEGREE_FLOAT64 = 5
+_ONLINE = ("online", "online_buffered")
+_SCALED = ("recomputed", "stored", "buffered", "online")
 
 SPACE = Space(
     [
-        choice("variant", ("stored", "recomputed", "online", "online_stored"), "algorithm"),
+        choice("variant", ("stored", "buffered", "recomputed", "online", "online_buffered"), "algorithm"),
         power_of_two("chunk", 1, 64, "turns between corrections", default=8, when={"variant": _ONLINE}),
-        choice("keep", ("out", "buffer"), "where exponentials wait", when={"variant": _STORED}),
         integer("rows", (1, 2, 3, 4, 6, 8), "rows of the register tile"),
         integer("vectors", (1, 2, 3, 4, 6, 8), "vectors in a row of the register tile", default=2),
-        power_of_two("lanes", 2, 16, "elements of a vector", default=8),
+        power_of_two("lanes", 2, 16, "numbers in a vector", default=8),
         integer("degree", (5, 6, 7), "degree of exp's polynomial in float32"),
-        choice("scaling", ("reciprocal", "division"), "how rows are normalised", when={"variant": _AT_ONCE}),
+        choice("scaling", ("reciprocal", "division"), "how rows are normalised", when={"variant": _SCALED}),
         choice("stores", ("ordinary", "streaming"), "through the caches or past them"),
         flag("fetch", "prefetch the next rows"),
     ],
-    [(lambda rows, vectors: rows * vectors <= 8, "the tile and its sums exceed any register file")],
+    [(lambda rows, vectors: rows * vectors <= 8, "tile, maxima and sums exceed any register file")],
 )
 
 
 def lowest(dtype: str) -> float:
-    """The least finite number: a maximum's start, from which no other number can be subtracted to give NaN."""
+    """The least finite number: maxima start from it, and unlike -inf it can be subtracted from itself."""
     return float(np.finfo(dtype).min)
 
 
 def degree(dtype: str, in_float32: int) -> int:
     """Of exp's polynomial."""
-    return in_float32 + (_DEGREE_FLOAT64 if dtype == "float64" else 0)
+    return in_float32 + 5 if dtype == "float64" else in_float32
 
 
 def item_bytes(dtype: str) -> int:
@@ -103,166 +103,120 @@ def baseline(p, x, out):
             out[i, j] /= total
 
 
-@template(
-    "void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("rows", "chunk"), pointers=("offline_sums", "quotients")
-)
-def offline(p, x, out, buffer, state):
-    """A few rows at a time: the maximum first, then exponentials and their sum, then quotients."""
-    for at in range(0, x.size, p.rows * x.shape[1]):
-        offline_sums(p, x, out, buffer, state, at)
-        quotients(p, x, out, buffer, state, at)
-    fence()
-
-
-@template(
-    "void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("rows", "chunk"), pointers=("online_sums", "quotients")
-)
-def online(p, x, out, buffer, state):
-    """A few rows at a time: maximum and sum in one pass, then quotients."""
-    for at in range(0, x.size, p.rows * x.shape[1]):
-        online_sums(p, x, out, buffer, state, at)
-        quotients(p, x, out, buffer, state, at)
-    fence()
-
-
-@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)")
-def offline_sums(p, x, out, buffer, state, at):
-    """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``."""
+@template("void(T[:, ::1], T[:, ::1], T[::1])")
+def offline(p, x, out, buffer):
+    """A few rows at a time: first the maximum, then exponentials and their sum, then quotients."""
     rows, columns = x.shape
-    left = rows - at // columns
-    is_full = left >= p.rows
     turn = p.vectors * p.lanes
-    padded = (columns + turn - 1) // turn * turn
-    exponent = degree(p.dtype, p.degree)
     zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
     low = tile_add(zero, p.dtype(lowest(p.dtype)))
-    highest, sums = low, zero
-    for j in range(0, columns, turn):
-        if p.fetch:
-            tile_prefetch(low, x, at + p.rows * columns + j, columns)
-        if is_full and columns - j >= turn:
-            t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
-        else:
-            t = tile_load_part(low, x, at + j, columns, left, columns - j)
-        highest = tile_max(t, highest)
-    top = row_reduce_max(highest)
-    for j in range(0, columns, turn):
-        if is_full and columns - j >= turn:
-            t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
-        else:
-            t = tile_load_part(low, x, at + j, columns, left, columns - j)
-        t = tile_exp(tile_sub(t, top), exponent)
-        sums = tile_add(sums, t)
-        if p.keep == "buffer":
-            tile_store(t, buffer, j, padded)
-        elif p.variant == "stored":
-            if is_full and columns - j >= turn:
-                tile_store(t, out, at + j, columns)
-            else:
-                tile_store_part(t, out, at + j, columns, left, columns - j)
-    column = tile_zeros(p.dtype, p.rows, 1, p.lanes)
-    tile_store(tile_add(column, top), state, 0, p.lanes)
-    tile_store(tile_add(column, row_reduce_add(sums)), state, p.rows * p.lanes, p.lanes)
-
-
-@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)", runtime=("chunk",))
-def online_sums(p, x, out, buffer, state, at):
-    """Leaves maxima and sums of the rows that begin at element ``at`` in ``state``, and the maxima after each chunk."""
-    rows, columns = x.shape
-    left = rows - at // columns
-    is_full = left >= p.rows
-    turn = p.vectors * p.lanes
-    padded = (columns + turn - 1) // turn * turn
-    exponent = degree(p.dtype, p.degree)
-    zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    low = tile_add(zero, p.dtype(lowest(p.dtype)))
-    highest, sums = low, zero
-    place = 2 * p.rows * p.lanes
-    for start in range(0, columns, p.chunk * turn):
-        stop = min(columns, start + p.chunk * turn)
-        before = highest
-        for j in range(start, stop, turn):
+    for first in range(0, rows, p.rows):
+        at, left = first * columns, rows - first
+        highest, sums = low, zero
+        for j in range(0, columns, turn):
             if p.fetch:
                 tile_prefetch(low, x, at + p.rows * columns + j, columns)
-            if is_full and columns - j >= turn:
+            if left >= p.rows and columns - j >= turn:
                 t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
             else:
                 t = tile_load_part(low, x, at + j, columns, left, columns - j)
             highest = tile_max(t, highest)
-        sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
-        for j in range(start, stop, turn):
-            if is_full and columns - j >= turn:
+        top = row_reduce_max(highest)
+        for j in range(0, columns, turn):
+            if left >= p.rows and columns - j >= turn:
                 t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
             else:
                 t = tile_load_part(low, x, at + j, columns, left, columns - j)
-            t = tile_exp(tile_sub(t, highest), exponent)
+            t = tile_exp(tile_sub(t, top), degree(p.dtype, p.degree))
             sums = tile_add(sums, t)
-            if p.keep == "buffer":
-                tile_store(t, buffer, j, padded)
-            elif p.variant == "online_stored":
-                if is_full and columns - j >= turn:
-                    tile_store(t, out, at + j, columns)
-                else:
-                    tile_store_part(t, out, at + j, columns, left, columns - j)
-        if p.variant == "online_stored":
-            tile_store(highest, state, place, turn)
-            place += p.rows * turn
-    top = row_reduce_max(highest)
-    sums = tile_mul(sums, tile_exp(tile_sub(highest, top), exponent))
-    column = tile_zeros(p.dtype, p.rows, 1, p.lanes)
-    tile_store(tile_add(column, top), state, 0, p.lanes)
-    tile_store(tile_add(column, row_reduce_add(sums)), state, p.rows * p.lanes, p.lanes)
+            if p.variant == "buffered":
+                tile_store(t, buffer, j * p.rows, turn)
+            elif p.variant == "stored" and left >= p.rows and columns - j >= turn:
+                tile_store(t, out, at + j, columns)
+            elif p.variant == "stored":
+                tile_store_part(t, out, at + j, columns, left, columns - j)
+        total = row_reduce_add(sums)
+        source = buffer if p.variant == "buffered" else out if p.variant == "stored" else x
+        quotients(p, source, out, at, top, div(p.dtype(1), total) if p.scaling == "reciprocal" else total)
+    if p.stores == "streaming":
+        fence()
 
 
-@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], intp)", runtime=("chunk",))
-def quotients(p, x, out, buffer, state, at):
-    """Writes the result of the rows that begin at element ``at``, from what was kept or from x."""
+@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1])", runtime=("chunk",))
+def online(p, x, out, buffer, maxima):
+    """A few rows at a time: maximum and sum in one pass, then quotients."""
     rows, columns = x.shape
-    left = rows - at // columns
-    is_full = left >= p.rows
     turn = p.vectors * p.lanes
-    padded = (columns + turn - 1) // turn * turn
-    span = p.chunk * turn if p.variant == "online_stored" else columns
     exponent = degree(p.dtype, p.degree)
     zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    top = tile_load(state, 0, p.lanes, p.rows, 1, p.lanes)
-    factor = tile_load(state, p.rows * p.lanes, p.lanes, p.rows, 1, p.lanes)
-    if p.scaling == "reciprocal":
-        one = tile_add(tile_zeros(p.dtype, p.rows, 1, p.lanes), p.dtype(1))
-        factor = tile_div(one, factor)
+    low = tile_add(zero, p.dtype(lowest(p.dtype)))
+    for first in range(0, rows, p.rows):
+        at, left = first * columns, rows - first
+        highest, sums = low, zero
+        for start in range(0, columns, p.chunk * turn):
+            stop = min(columns, start + p.chunk * turn)
+            before = highest
+            for j in range(start, stop, turn):
+                if p.fetch:
+                    tile_prefetch(low, x, at + p.rows * columns + j, columns)
+                if left >= p.rows and columns - j >= turn:
+                    t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+                else:
+                    t = tile_load_part(low, x, at + j, columns, left, columns - j)
+                highest = tile_max(t, highest)
+            sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
+            for j in range(start, stop, turn):
+                if left >= p.rows and columns - j >= turn:
+                    t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
+                else:
+                    t = tile_load_part(low, x, at + j, columns, left, columns - j)
+                t = tile_exp(tile_sub(t, highest), exponent)
+                sums = tile_add(sums, t)
+                if p.variant == "online_buffered":
+                    tile_store(t, buffer, j * p.rows, turn)
+            if p.variant == "online_buffered":
+                tile_store(highest, maxima, start // p.chunk * p.rows, turn)
+        top = row_reduce_max(highest)
+        total = row_reduce_add(tile_mul(sums, tile_exp(tile_sub(highest, top), exponent)))
+        if p.variant == "online":
+            quotients(p, x, out, at, top, div(p.dtype(1), total) if p.scaling == "reciprocal" else total)
+        else:
+            for start in range(0, columns, p.chunk * turn):
+                t = tile_load(maxima, start // p.chunk * p.rows, turn, p.rows, p.vectors, p.lanes)
+                quotients(p, buffer, out, at + start, top, tile_div(tile_exp(tile_sub(t, top), exponent), total))
+    if p.stores == "streaming":
+        fence()
+
+
+@template(runtime=("chunk",))
+def quotients(p, source, out, at, top, factor):
+    """Writes normalised rows, of an online variant with a buffer a chunk of them, from element ``at`` on."""
+    rows, columns = out.shape
+    turn = p.vectors * p.lanes
+    left = rows - at // columns
+    zero = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
+    start = at % columns if p.variant == "online_buffered" else 0
+    stop = min(columns, start + p.chunk * turn) if p.variant == "online_buffered" else columns
     if p.stores == "streaming":
         place = out.ctypes.data | (at | columns) * item_bytes(p.dtype)
         is_aligned = place % (p.lanes * item_bytes(p.dtype)) == 0
-    for start in range(0, columns, span):
-        if p.variant == "online_stored":
-            t = tile_load(state, p.rows * (2 * p.lanes + start // p.chunk), turn, p.rows, p.vectors, p.lanes)
-            correction = tile_mul(tile_exp(tile_sub(t, top), exponent), factor)
-        for j in range(start, min(columns, start + span), turn):
-            if p.keep == "buffer":
-                t = tile_load(buffer, j, padded, p.rows, p.vectors, p.lanes)
-            elif p.variant in _STORED:
-                if is_full and columns - j >= turn:
-                    t = tile_load(out, at + j, columns, p.rows, p.vectors, p.lanes)
-                else:
-                    t = tile_load_part(zero, out, at + j, columns, left, columns - j)
-            else:
-                if is_full and columns - j >= turn:
-                    t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)
-                else:
-                    t = tile_load_part(zero, x, at + j, columns, left, columns - j)
-                t = tile_exp(tile_sub(t, top), exponent)
-            if p.variant == "online_stored":
-                t = tile_mul(t, correction)
-            elif p.scaling == "reciprocal":
-                t = tile_mul(t, factor)
-            else:
-                t = tile_div(t, factor)
-            if p.stores == "streaming" and is_aligned and is_full and columns - j >= turn:
-                tile_stream(t, out, at + j, columns)
-            elif is_full and columns - j >= turn:
-                tile_store(t, out, at + j, columns)
-            else:
-                tile_store_part(t, out, at + j, columns, left, columns - j)
+    for j in range(start, stop, turn):
+        is_whole = left >= p.rows and columns - j >= turn
+        if p.variant in ("buffered", "online_buffered"):
+            t = tile_load(source, j * p.rows, turn, p.rows, p.vectors, p.lanes)
+        elif is_whole:
+            t = tile_load(source, at + j, columns, p.rows, p.vectors, p.lanes)
+        else:
+            t = tile_load_part(zero, source, at + j, columns, left, columns - j)
+        if p.variant in ("recomputed", "online"):
+            t = tile_exp(tile_sub(t, top), degree(p.dtype, p.degree))
+        t = tile_mul(t, factor) if p.scaling == "reciprocal" else tile_div(t, factor)
+        if p.stores == "streaming" and is_aligned and is_whole:
+            tile_stream(t, out, at - start + j, columns)
+        elif is_whole:
+            tile_store(t, out, at - start + j, columns)
+        else:
+            tile_store_part(t, out, at - start + j, columns, left, columns - j)
 
 
 def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
@@ -302,12 +256,13 @@ def work(size: Size, dtype: str) -> Work:
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
-    """The buffer of exponentials; the maxima and sums of a block of rows, and its maxima after each chunk."""
-    turn = schedule.vectors * schedule.lanes
-    turns = -(-size[1] // turn)
-    buffer = schedule.rows * turns * turn if schedule.keep == "buffer" else 0
-    chunks = -(-turns // schedule.chunk) if schedule.variant == "online_stored" else 0
-    return buffer, schedule.rows * (2 * schedule.lanes + chunks * turn)
+    """The buffer of exponentials of a few rows, and for online variants their maxima after each chunk."""
+    tile = schedule.rows * schedule.vectors * schedule.lanes
+    turns = -(-size[1] // (schedule.vectors * schedule.lanes))
+    buffer = turns * tile if schedule.variant in ("buffered", "online_buffered") else 0
+    if schedule.variant not in ("online", "online_buffered"):
+        return (buffer,)
+    return buffer, -(-turns // schedule.chunk) * tile if buffer else 0
 
 
 def tolerance(size: Size, dtype: str) -> float:

@@ -33,7 +33,7 @@ _STANDALONE = "evolve.report.standalone"
 _DOOR = ("checked_array", "checked_number", "checked_output", "apart", "scratch", "check", "Subject")
 _FUNCTIONS = ("size_of", "out_shape", "workspace", "reference", "problem", "tolerance")
 _ALLOWED = {"numpy", "numba", "llvmlite"}  # llvmlite comes with numba
-_RESERVED = {"DTYPE", "SCHEDULE", "RUNTIME", "Schedule", "out", "size", "arrays"}
+_RESERVED = {"DTYPE", "SCHEDULE", "RUNTIME", "POINTERS", "Schedule", "out", "size", "arrays"}
 
 
 def standalone(store: Store, run_id: str) -> str:
@@ -118,6 +118,7 @@ class _File:
         return {
             **{f"pointer {k}": _definition(_TUNED, source) for k, source in enumerate(self.source.pointers)},
             "kernel": _definition(_TUNED, self.source),
+            **({"address_of": ("kernels.language.simd", "address_of")} if self.source.pointers else {}),
             **{name: (function.__module__, function.__name__) for name, function in functions},
             "baseline": _definition(_PLAIN, self.baseline),
             **{name: (_STANDALONE, name) for name in _DOOR},

@@ -28,6 +28,9 @@ _BAND = "rgba(224, 138, 30, 0.16)"
 _ORDER = ("line", "dash", "band", "star", "diamond", "dot")
 """Of the marks in a legend."""
 
+_FEW = 10
+"""So many evaluations get a tick each."""
+
 _NULL_POINTS = 60
 _LEFT_OUT = 0.02
 """The slowest two per cent of the points may lie below the axis."""
@@ -77,7 +80,8 @@ def champion_curve(
     _levels(drawing, cap)
     _fresh(drawing, checkpoints, publication, len(paid(individuals)))
     _points(drawing, individuals)
-    drawing.figure.update_xaxes(title="evaluations", rangemode="tozero")
+    few = {"tick0": 0, "dtick": 1} if len(paid(individuals)) <= _FEW else {}
+    drawing.figure.update_xaxes(title="evaluations", rangemode="tozero", **few)
     _speedup_axis(
         drawing.figure.update_yaxes, _range(individuals, checkpoints, publication, cap), "speedup (log scale)"
     )
@@ -98,7 +102,7 @@ def opponents(publication: Publication | None) -> Picture | None:
         (publication.rivals or {"plain loop": publication.speedup}).items(), key=lambda item: item[1].estimate
     )
     drawing = _Drawing()
-    names = [name for name, _ in found]
+    names = [_plain(name) for name, _ in found]
     values = [estimate for _, estimate in found]
     trace = go.Scatter(
         x=[value.estimate for value in values],
@@ -116,7 +120,7 @@ def opponents(publication: Publication | None) -> Picture | None:
     drawing.legend.append(Mark("dash", _GREY, "same speed"))
     ends = [end for value in values for end in (value.estimate, *_finite(value))]
     ends_shown = (min(0.9, min(ends) / 1.1), max(1.1, max(ends) * 1.15))
-    _speedup_axis(drawing.figure.update_xaxes, ends_shown, "times as fast as the opponent (log scale)")
+    _speedup_axis(drawing.figure.update_xaxes, ends_shown, "speed ratio (log scale)")
     drawing.figure.update_yaxes(range=[-0.6, len(names) - 0.3], ticksuffix="  ", showgrid=False)
     caption = (
         "Right of the dashed line the champion is faster than that opponent, left of it slower, and an interval that "
@@ -220,7 +224,7 @@ def _null(drawing: _Drawing, individuals: Sequence[Individual], cap: float) -> b
         )
         drawing.add(trace)
     drawing.legend.append(Mark("line", ORANGE, "best of as many random draws, expected (dotted: extrapolated)"))
-    drawing.legend.append(Mark("band", ORANGE, "its 95 % band"))
+    drawing.legend.append(Mark("band", ORANGE, "95 % band of that expectation"))
     return True
 
 
@@ -248,7 +252,8 @@ def _steps(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
         line={"color": BLUE, "width": 2.5, "shape": "hv"},
         hovertemplate="best of %{x} evaluations: %{y:.3g}x<extra></extra>",
     )
-    drawing.add(trace, Mark("line", BLUE, "best so far (search estimate)"))
+    drawing.add(trace)
+    drawing.legend.insert(0, Mark("line", BLUE, "best so far (search estimate)"))
 
 
 def _fresh(

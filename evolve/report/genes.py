@@ -65,7 +65,7 @@ class Gene:
 
 
 def genes(individuals: Sequence[Individual], champion: Mapping[str, Value], kernel: Kernel | None) -> list[Gene]:
-    """Every gene, the one that goes with most of the spread first.
+    """Every gene, the one that goes with most of the spread first; none where there is nothing to compare.
 
     Schedules for which a conditional gene means nothing are left out of its count, where the kernel is known.
 
@@ -75,7 +75,7 @@ def genes(individuals: Sequence[Individual], champion: Mapping[str, Value], kern
         kernel: what the genes belong to, or None if it is not installed.
     """
     known = [i for i in paid(individuals) if i.fitness is not None]
-    if not known:
+    if len(known) < 2:
         return []
     fitnesses = np.array([i.fitness for i in known], dtype=np.float64)
     scale = _Scale(float(np.quantile(fitnesses, _LEFT_OUT)), float(fitnesses.max()))

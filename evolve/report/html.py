@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -21,6 +19,7 @@ from evolve.tracker import summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from evolve.store import Individual, Run, Store
     from kernels import Kernel
@@ -49,14 +48,12 @@ def write(store: Store, run_id: str, path: Path) -> Path:
         EvolveError: the store cannot be read, or the file cannot be written.
     """
     text = page(store, run_id)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        # mkstemp lets nobody else read
-        Path(temporary).chmod(0o644)
-        return Path(temporary).replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        return temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise EvolveError(
             f"the report cannot be written to {path} ({error.strerror})", "choose another place"
         ) from error
@@ -128,14 +125,11 @@ def _luck(null: Mapping[str, Any], best: Told | None) -> Told | None:
     expected = null["best_of_n"]
     if expected is None:
         return None
-    cap = best["cap"] if best else None
-    if cap and expected["estimate"] > cap:
-        return {
-            "speedup": cap,
-            "note": f"too few of them were made to say more than the cap of {quantities.factor(cap)}",
-        }
+    if best and best["cap"] and expected["estimate"] > best["cap"]:
+        return {"speedup": None, "note": f"{null['control']} draws are too few to tell what {null['n']} would give"}
     guess = ", extrapolated" if null["is_extrapolated"] else ""
-    return {"speedup": expected["estimate"], "note": f"{quantities.speedup(expected)}{guess}"}
+    note = f"expected best of {null['n']} random draws: {quantities.speedup(expected)}{guess}"
+    return {"speedup": expected["estimate"], "note": note}
 
 
 def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
@@ -158,8 +152,8 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
         yield "The machine's ceiling was not measured for this run: there is no cap line."
     if told["evaluations"] and told["null"]["best_of_n"] is None:
         null = told["null"]
-        drawn = f"{null['measured']} of {null['control']} random draws were measured"
-        yield f"What luck would have found is not known: {drawn}, too few for {null['n']} evaluations."
+        drawn = f"only {null['measured']} of {null['control']} random draws were measured"
+        yield f"What luck would have found is not known: {drawn if null['control'] else 'there were no random draws'}."
 
 
 def _phases(phases_s: Mapping[str, float]) -> Iterator[Told]:

@@ -33,14 +33,14 @@ say = print
 
 
 def checked_array(value: Any, name: str, dtype: str, ndim: int) -> np.ndarray[Any, Any]:
-    """The input as a C-contiguous array, copied where it is not.
+    """The input as a plain C-contiguous array that may be written to, as compiled code wants it; else a copy.
 
     Raises:
         TypeError: it is no array of that dtype and number of dimensions.
     """
     if not isinstance(value, np.ndarray) or value.dtype != dtype or value.ndim != ndim:
         raise TypeError(f"{name} must be a {ndim}-dimensional {dtype} array, not {described(value)}")
-    return np.ascontiguousarray(value)
+    return np.require(value, requirements=["C", "A", "W", "E"])
 
 
 def checked_number(value: Any, name: str, dtype: str) -> Any:
@@ -63,7 +63,7 @@ def checked_output(out: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray[A
     if out is None:
         return aligned(shape, dtype)
     fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
-    if not (fits and out.flags.c_contiguous and out.flags.writeable):
+    if not (fits and out.flags.carray):
         wanted = f"a writable C-contiguous {dtype} array of shape {shape}"
         raise ValueError(f"out must be {wanted}, not {described(out)}")
     return out  # type: ignore[no-any-return]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kernels.language.simd import address_of
 from kernels.language.stage import Source
 
 _PACKAGE = "evolve_generated"
@@ -23,15 +24,15 @@ _PACKAGE = "evolve_generated"
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled entry with the function pointers it takes.
+    """A compiled entry with the addresses of the functions it takes.
 
     Attributes:
         function: the Numba dispatcher, called with arrays, run-time parameters and ``pointers``.
-        pointers: dispatchers to be passed last, in order.
+        pointers: addresses to be passed last, in order; the modules of their functions stay loaded.
     """
 
     function: Callable[..., Any]
-    pointers: tuple[Any, ...]
+    pointers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class SourceFolder:
             Exception: whatever Numba raises for code that it cannot compile.
         """
         module = importlib.import_module(f"{self._package().__name__}.k{handle.key}")
-        pointers = tuple(self.load(pointer).function for pointer in handle.pointers)
+        pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
         return Compiled(getattr(module, handle.name), pointers)
 
     def _package(self) -> ModuleType:

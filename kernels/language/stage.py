@@ -12,8 +12,8 @@ leaves the rest as it stands:
                 out[k * p.mr + i] = a[k * p.mr + i]                out[k * 2 + 1] = a[k * 2 + 1]
 
 A call of another template specialises that one too, into a file of its own, so that schedules share what they have in
-common. A callee named in ``pointers`` becomes a first-class function argument instead: the caller is then compiled once
-for all of them, at about 3 ns a call.
+common. A callee named in ``pointers`` is passed in by its address instead: the caller is then compiled once for all of
+them, at about 3 ns a call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import functools
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,20 +123,26 @@ class _Rewriter(ast.NodeTransformer):
         for name in {*template.runtime, *template.pointers} & {*self.stored, *template.parameters}:
             template.fail(template.tree, f"{name!r} is passed in when compiled; give the local variable another name")
         body = self.block(template.tree.body)
-        arguments = [ast.arg(name) for name in (*template.parameters[1:], *template.runtime, *template.pointers)]
+        direct = list(self.pointed)
+        body = [*map(_function_at, direct), *body]
+        addresses = (f"{name}_address" for name in template.pointers)
+        arguments = [ast.arg(name) for name in (*template.parameters[1:], *template.runtime, *addresses)]
         pointers = tuple(self.callee(template.globals[name]) for name in template.pointers)
         head = ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
         definition = ast.FunctionDef(template.name, head, body or [ast.Pass()], [])
         code = ast.unparse(ast.fix_missing_locations(definition))
-        text = f"{self.header()}\n\n@njit({self.options()})\n{code}\n"
+        text = f"{self.header(direct)}\n\n@njit({self.options()})\n{code}\n"
         key = hashlib.sha256(text.encode()).hexdigest()
         return Source(template.name, text, key, template.runtime, pointers, tuple(self.callees.values()))
 
-    def header(self) -> str:
+    def header(self, direct: Sequence[str]) -> str:
         module = self.template.function.__module__
         head = _HEADER.format(module=module, name=self.template.name, version=language_version())
         imports = [f"from .{source.module} import {name}" for name, source in sorted(self.callees.items())]
-        return head + "".join(f"{line}\n" for line in (*sorted(self.imports), *imports))
+        self.imports |= {f"from {_SIMD} import function_at"} if direct else set()
+        signatures = {name: self.template.globals[name].numba_signature(self.dtype) for name in direct}
+        kinds = [f"{_kind(name)} = FunctionType({signature})" for name, signature in signatures.items()]
+        return head + "".join(f"{line}\n" for line in (*sorted(self.imports), *imports, *kinds))
 
     def options(self) -> str:
         signature = self.template.numba_signature(self.dtype)
@@ -249,7 +255,8 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.Name:
         if self.value_of.is_schedule(node):
             self.template.fail(node, "the schedule is read as p.name, or passed on to a template")
-        if node.id not in {*self.stored, *self.template.parameters, *self.template.pointers}:
+        addresses = {f"{name}_address" for name in self.template.pointers}
+        if node.id not in {*self.stored, *self.template.parameters, *self.template.pointers, *addresses}:
             self.bring(node)
         return node
 
@@ -273,7 +280,7 @@ class _Rewriter(ast.NodeTransformer):
     def handed_on(self, node: ast.Call, called: Template) -> tuple[str, ...]:
         for name in set(called.pointers) - set(self.template.pointers):
             self.template.fail(node, f"{called.name!r} takes the pointer {name!r}, which this template has not")
-        return called.pointers
+        return tuple(f"{name}_address" for name in called.pointers)
 
     def callee(self, called: Template) -> Source:
         table = self.pointed if called.name in self.template.pointers else self.callees
@@ -293,6 +300,15 @@ class _Rewriter(ast.NodeTransformer):
             self.imports.add(f"from numba import {node.id}")
         elif value is not None or not hasattr(builtins, node.id):
             self.template.fail(node, f"{node.id!r} is no template, vector operation, number or builtin")
+
+
+def _kind(name: str) -> str:
+    """The global that holds the type of a function that is passed in."""
+    return f"{name.upper()}_TYPE"
+
+
+def _function_at(name: str) -> ast.stmt:
+    return ast.parse(f"{name} = function_at({name}_address, {_kind(name)})").body[0]
 
 
 def _literal(value: Any) -> ast.expr | None:

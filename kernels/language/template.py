@@ -17,7 +17,7 @@ class TemplateError(Exception):
 
 
 def static(*arguments: Any) -> Iterable[Any]:
-    """Mark a loop to be unrolled, as in ``for i in static(p.mr)``; takes what ``range`` takes, or one known sequence."""
+    """The values of a loop to be unrolled, as in `for i in static(p.mr)`: a known sequence, or as of `range`."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, str, range)):
         return arguments[0]
     return range(*arguments)
@@ -30,7 +30,7 @@ class Template:
         signature: Numba signature with ``T`` for the dtype and without run-time parameters and pointers; None for a
             function that only templates call, whose types are then inferred.
         runtime: schedule parameters that stay arguments of the compiled function.
-        pointers: names of callees that are passed in as first-class functions.
+        pointers: names of callees that are passed in, by their addresses.
     """
 
     def __init__(
@@ -66,8 +66,7 @@ class Template:
         if self.signature is None:
             return None
         head, arguments = self.signature.rstrip(")").split("(", 1)
-        parts = [re.sub(r"\bT\b", dtype, arguments), *["intp"] * len(self.runtime)]
-        parts += [f"FunctionType({self.globals[name].numba_signature(dtype)})" for name in self.pointers]
+        parts = [re.sub(r"\bT\b", dtype, arguments), *["intp"] * (len(self.runtime) + len(self.pointers))]
         return f"{head}({', '.join(part for part in parts if part)})"
 
     def fail(self, node: ast.AST, why: str) -> NoReturn:

@@ -34,9 +34,10 @@ def url(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def evolve(capsys, url):
+def evolve(capsys, url, tmp_path, monkeypatch):
     """Runs a command line: exit code, stdout, stderr."""
     del url
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other evolve of this machine holds this lock
 
     def run(*arguments):
         capsys.readouterr()

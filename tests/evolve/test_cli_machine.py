@@ -146,6 +146,16 @@ def test_doctor_reports_another_distribution_of_our_names_and_a_busy_machine(evo
     assert "50% of the cores' time is used by others" in text
 
 
+def test_doctor_finds_a_store_that_cannot_be(evolve, quiet_machine):
+    del quiet_machine
+    for store in ("http://somewhere", "/proc/runs.db/in/a/file"):
+        code, out, _ = evolve("doctor", "--store", store, "--json")
+        assert (code, [finding["name"] for finding in json.loads(out)["findings"] if finding["is_fatal"]]) == (
+            3,
+            ["store"],
+        )
+
+
 def test_doctor_leaves_no_store_behind(evolve, quiet_machine, url):
     del quiet_machine
     evolve("doctor")

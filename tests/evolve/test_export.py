@@ -243,6 +243,7 @@ np.testing.assert_array_equal(call(again, b, 2, out=again), expected)
 assert call(a[:0], b[:0], 2).shape == (0, 4)
 fixed = a.copy()
 fixed.flags.writeable = False
+np.testing.assert_array_equal(call(fixed, np.broadcast_to(b[0], (3, 4)), 2), expected)
 for bad, error, word in [
     ((a.tolist(), b, 2), TypeError, "a must be a 2-dimensional"),
     ((a, b.astype("int32"), 2), TypeError, "int32"),
@@ -367,3 +368,15 @@ def test_every_kernel_is_exported(store, name, tmp_path):
     compile(text, "exported.py", "exec")
     inputs = kernel.problem(kernel.verify_sizes[0], kernel.dtypes[0], np.random.default_rng(0)).inputs
     assert kernel.size_of(*inputs) == tuple(kernel.verify_sizes[0])
+
+
+def test_an_exported_matmul_multiplies(store, tmp_path):
+    run = run_of(store, kernels.get("matmul"), "float32")
+    (tmp_path / "exported.py").write_text(standalone(store, run.id))
+    use = """
+a, b = np.random.default_rng(0).uniform(0.5, 2, (37, 21)).astype(T), np.ones((21, 53), T)
+np.testing.assert_allclose(call(a, b), a @ b, rtol=1e-5)
+np.testing.assert_array_equal(call(a[:, :0], b[:0]), np.zeros((37, 53), T))
+"""
+    used = python(USE.format(name="matmul", dtype="float32") + use, tmp_path)
+    assert used.returncode == 0, used.stderr

@@ -41,6 +41,7 @@ from kernels.language.simd.memory import (
     store,
     stream,
 )
+from kernels.language.simd.pointer import address_of, function_at
 from kernels.language.simd.rearrange import extract, shuffle, tile_transpose
 from kernels.language.simd.tile import (
     add_to,
@@ -87,6 +88,7 @@ __all__ = [
     "Vector",
     "add",
     "add_to",
+    "address_of",
     "broadcast",
     "column_reduce_add",
     "column_reduce_max",
@@ -96,6 +98,7 @@ __all__ = [
     "extract",
     "fence",
     "fma",
+    "function_at",
     "gather",
     "load",
     "load_broadcast",

@@ -1,0 +1,40 @@
+"""How long a user waits for the first word: whole processes, each a new one."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import benchmarks
+
+ROUNDS, QUICK_ROUNDS = 11, 3
+ROOT = Path(benchmarks.__file__).parents[1]
+
+COMMANDS = {
+    "python -c pass": ("-c", "pass"),
+    "evolve --help": ("-m", "evolve", "--help"),
+    "import evolve.cli.main": ("-c", "import evolve.cli.main"),
+    "import kernels": ("-c", "import kernels"),
+    "import numba": ("-c", "import numba"),
+}
+"""What is timed; bare Python and numba for comparison."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def bench_startup(benchmark: BenchmarkFixture, command: str, pytestconfig: pytest.Config) -> None:
+    """Seconds of a process that does no more than start; the first, with a cold disk, does not count."""
+    if "evolve" in command and importlib.util.find_spec("evolve") is None:
+        pytest.skip("evolve is not installed")
+    benchmark.group = "start-up"
+    benchmark.extra_info["command"] = command
+    start = functools.partial(
+        subprocess.run, [sys.executable, *COMMANDS[command]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
+    rounds = QUICK_ROUNDS if pytestconfig.getoption("--quick") else ROUNDS
+    benchmark.pedantic(start, rounds=rounds, warmup_rounds=1)

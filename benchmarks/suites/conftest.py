@@ -1,0 +1,54 @@
+"""Options of the suites, and what their JSON says of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import rivals
+from benchmarks.machine import fingerprint
+from kernels.language import SourceFolder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What ``evolve bench`` says to the suites."""
+    group = parser.getgroup("kernels")
+    group.addoption("--champions", type=Path, metavar="FILE", help="JSON: a list of kernel, size, dtype, schedule, …")
+    group.addoption("--kernels", metavar="NAME,NAME", help="which; default: all")
+    group.addoption("--sources", type=Path, metavar="FOLDER", help="of generated sources; default: a temporary one")
+    group.addoption("--quick", action="store_true", help="few samples: to see that it works, not to be quoted")
+
+
+@pytest.fixture(scope="session")
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SourceFolder:
+    """Of generated sources and compiled code."""
+    return SourceFolder(request.config.getoption("--sources") or tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture
+def own_core() -> Iterator[None]:
+    """Bind the process to the last processor for the length of a test: interrupts mostly land on the first."""
+    fingerprint()  # counts processors, so it must see all of them
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """The fingerprint instead of the host's name, and nothing that changes from run to run on one machine."""
+    machine_info["node"] = fingerprint().machine_id
+    machine_info["cpu"] = {name: value for name, value in machine_info["cpu"].items() if not name.startswith("hz_")}
+    machine_info["fingerprint"] = fingerprint().as_dict()
+
+
+def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
+    """What the rivals are made of, read now that they have run."""
+    output_json["rivals"] = {
+        "versions": rivals.versions(),
+        "libraries": [library.as_dict() for library in rivals.loaded()],
+    }
