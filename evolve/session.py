@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,6 @@ class Session:
         self.history: list[float] = []
         self._incumbent: Incumbent | None = None
         self._last_speedup = self.title.speedup
-        self._checkpoints_s = 0.0
 
     @property
     def task(self) -> Task:
@@ -196,10 +194,8 @@ class Session:
         if self.title.individual is None or self.title.speedup is not None or not self._is_affordable():
             return
         self.show("search", "measuring the new best against the baseline")
-        start = time.perf_counter()
         with self.phases.phase("measure"):
             samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
-        self._checkpoints_s += time.perf_counter() - start
         checkpoint = Checkpoint(
             run=self.run.id,
             evaluation=self.title.individual.evaluation.number,
@@ -217,7 +213,8 @@ class Session:
     def _is_affordable(self) -> bool:
         bound = self.store.bound(self.run.id)
         cost_s = (CHECKPOINT_RULES.least_rounds + 1) * (bound.baseline_s if bound else 0.0)
-        return self._last_speedup is None or self._checkpoints_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
+        spent_s = len(self.store.checkpoints(self.run.id)) * cost_s
+        return self._last_speedup is None or spent_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
 
     @property
     def incumbent(self) -> Incumbent:

@@ -164,7 +164,8 @@ def online(p, x, out, buffer, maxima):
                 else:
                     t = tile_load_part(low, x, at + j, columns, left, columns - j)
                 highest = tile_max(t, highest)
-            sums = tile_mul(sums, tile_exp(tile_sub(before, highest), exponent))
+            # the polynomial at 0 is not quite 1: undivided, each chunk would add that error to those before
+            sums = tile_div(tile_mul(sums, tile_exp(tile_sub(before, highest), exponent)), tile_exp(zero, exponent))
             for j in range(start, stop, turn):
                 if left >= p.rows and columns - j >= turn:
                     t = tile_load(x, at + j, columns, p.rows, p.vectors, p.lanes)

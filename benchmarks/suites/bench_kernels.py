@@ -39,9 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.mark.usefixtures("own_core")
-def bench_kernel(
-    benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, pytestconfig: pytest.Config
-) -> None:
+def bench_kernel(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, pytestconfig: pytest.Config) -> None:
     """Seconds a call of one contestant; of a problem's leader, its speedup over all others too."""
     is_quick = bool(pytestconfig.getoption("--quick"))
     if entry.schedule is not None and (reason := entry.task.definition.space.is_legal(entry.schedule)):

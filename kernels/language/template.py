@@ -17,7 +17,7 @@ class TemplateError(Exception):
 
 
 def static(*arguments: Any) -> Iterable[Any]:
-    """The values of a loop to be unrolled, as in `for i in static(p.mr)`: a known sequence, or as of `range`."""
+    """What a loop to be unrolled goes through: one known sequence, or what ``range`` makes of the arguments."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, str, range)):
         return arguments[0]
     return range(*arguments)

@@ -13,7 +13,7 @@ from evolve.store import open_store
 from evolve.tracker.status import status
 
 EVOLVE = [sys.executable, "-c", "from evolve.cli.main import main; main()"]
-EVALUATIONS = 40
+EVALUATIONS = 24
 
 
 def start(*arguments, store):
@@ -41,8 +41,8 @@ def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
     rng = np.random.default_rng()
     run = ("run", "matmul", "--size", "64", "--budget", f"{EVALUATIONS}evals", "--seed", "5", "-q")
     process, known = start(*run, store=real_store), {}
-    for kill in range(4):
-        wait_for(process, real_store, 1 + 10 * kill)
+    for kill in range(3):
+        wait_for(process, real_store, 1 + 8 * kill)
         time.sleep(rng.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -1,0 +1,255 @@
+"""What the suites measured, for a terminal and as ``benchmarks/RESULTS.md``; every figure is measured or stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evolve.report.machine import ceiling_tables, machine_facts
+from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
+from evolve.report.text import facts
+
+if TYPE_CHECKING:
+    from evolve.bench import Results
+
+Told = Mapping[str, Any]
+
+SCHEMA = 1
+PLAIN = "baseline"
+_PHASES = ("build", "verify", "measure", "search", "other")
+
+
+def plain(results: Results) -> dict[str, Any]:
+    """Plain values for JSON, without the samples."""
+    return {
+        "schema": SCHEMA,
+        "machine": results.machine.id,
+        "measured_at": results.suites["datetime"],
+        "benchmarks": [_without_samples(one) for one in results.suites["benchmarks"]],
+        "rivals": results.suites["rivals"],
+        "runs": list(results.runs),
+    }
+
+
+def _without_samples(benchmark: Told) -> dict[str, Any]:
+    stats = {name: value for name, value in benchmark["stats"].items() if name != "data"}
+    return {
+        "name": benchmark["name"],
+        "group": benchmark["group"],
+        "extra_info": benchmark["extra_info"],
+        "stats": stats,
+    }
+
+
+def text(results: Results) -> str:
+    """Each problem's champion against all others."""
+    return "\n\n".join(f"{_problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results))
+
+
+def _leaders(results: Results) -> list[Told]:
+    """Whose speedups were measured: ``extra_info`` of champions, and of default schedules without one."""
+    return [one["extra_info"] for one in results.suites["benchmarks"] if "speedups" in one["extra_info"]]
+
+
+def _problem(one: Told) -> str:
+    return f"{one['kernel']} {one['dtype']} {extents(one['size'])}"
+
+
+def _origin(one: Told) -> str:
+    if "run" not in one:
+        return "default schedule"
+    return f"champion of {one['name'] or one['run']} ({one['budget']}, {one['evaluations']} evaluations)"
+
+
+def _against(one: Told) -> Iterator[tuple[str, str]]:
+    yield "  time", f"{seconds(one['time_s'])}, {_rate(one)}{_of_bound(one)}"
+    for name, estimate in one["speedups"].items():
+        yield f"  vs {_opponent(name)}", speedup(estimate)
+
+
+def _opponent(name: str) -> str:
+    return {PLAIN: "plain loop", "default": "default schedule"}.get(name, name)
+
+
+def _rate(one: Told) -> str:
+    """Of what binds: traffic where it does, else arithmetic."""
+    bound = one.get("bound")
+    is_traffic = bound["limit"].startswith("bandwidth") if bound else one["flop"] < one["moved_bytes"]
+    amount, unit = (one["moved_bytes"], "B/s") if is_traffic else (one["flop"], "FLOP/s")
+    return rate(amount / one["time_s"], unit)
+
+
+def _of_bound(one: Told) -> str:
+    return f", {percent(one['bound_fraction'])} of the bound ({one['bound']['limit']})" if one["bound_fraction"] else ""
+
+
+# ---- the file
+
+
+def markdown(results: Results) -> str:
+    """The text of ``benchmarks/RESULTS.md``."""
+    date = results.suites["datetime"][:10]
+    parts = [
+        f"# Results\n\nMeasured on {date}. `evolve bench --results` wrote this file and will overwrite it.",
+        *_machine(results),
+        *_champions(results),
+        *_absolute(results),
+        *_engine(results),
+        *_ceilings(results),
+        *_startup(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
+
+
+def _listed(known: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in known.items())
+
+
+def _machine(results: Results) -> Iterator[str]:
+    versions = {**results.machine.fingerprint.get("versions", {}), **results.suites["rivals"]["versions"]}
+    known = [*machine_facts(results.machine), ("with", _listed(versions))]
+    yield "## Machine"
+    yield _table(("what", "value"), known)
+    libraries = results.suites["rivals"]["libraries"]
+    if libraries:
+        yield "What the rivals call, as threadpoolctl and torch tell it:"
+        yield _table(("package", "library", "version", "kernels for"), [_library(one) for one in libraries])
+    remarks = [remark for one in libraries if (remark := _remark(one, results.machine.fingerprint))]
+    yield from ["\n".join(f"- {remark}" for remark in remarks)] if remarks else []
+
+
+def _library(one: Told) -> tuple[str, ...]:
+    return one["package"], one["name"], one["version"], one["target"]
+
+
+def _remark(library: Told, fingerprint: Told) -> str:
+    """A rival that leaves half of the vector unit idle is easier to beat; say so."""
+    used, has = library["vector_bytes"], fingerprint.get("vector_bytes")
+    if not used or not has or used >= has:
+        return ""
+    return (
+        f"{library['name']} of {library['package']} runs its kernels for {library['target']}, which use "
+        f"{8 * used}-bit vectors; this CPU ({fingerprint['llvm_cpu']}) has {8 * has}-bit ones."
+    )
+
+
+def _champions(results: Results) -> Iterator[str]:
+    leaders = _leaders(results)
+    yield "## Champions against their rivals"
+    if not leaders:
+        yield "None was measured."
+        return
+    yield _how(leaders)
+    names = list(dict.fromkeys(name for one in leaders for name in one["speedups"]))
+    header = (
+        "kernel",
+        "dtype",
+        "size",
+        "budget",
+        "evaluations",
+        "time",
+        "rate",
+        *(f"vs {_opponent(n)}" for n in names),
+    )
+    yield _table((*header, "of the bound", "limit"), [_champion(one, names) for one in leaders])
+    yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
+
+
+def _how(leaders: Sequence[Told]) -> str:
+    launches = _span(one["launches"] for one in leaders)
+    rounds = _span(count for one in leaders for counts in one["rounds"].values() for count in counts)
+    return (
+        f"Each champion and each opponent were timed together in {launches} fresh processes with new random inputs, "
+        f"in {rounds} paired, interleaved rounds a process, on one core and with one thread for every library. "
+        "A figure is t_opponent / t_champion, the median with its 95 % interval over processes and rounds. "
+        "All results were checked against a float64 reference, before timing and after."
+    )
+
+
+def _span(values: Iterable[int]) -> str:
+    found = sorted(set(values))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _champion(one: Told, names: Sequence[str]) -> tuple[str, ...]:
+    bound = one.get("bound")
+    return (
+        *(one["kernel"], one["dtype"], extents(one["size"])),
+        *(one.get("budget", "none: default schedule"), str(one.get("evaluations", 0))),
+        *(seconds(one["time_s"]), _rate(one)),
+        *(speedup(one["speedups"][name]) if name in one["speedups"] else "" for name in names),
+        percent(one["bound_fraction"]) if one["bound_fraction"] else "",
+        bound["limit"] if bound else "",
+    )
+
+
+def _values(one: Told) -> str:
+    values = " ".join(f"{name}={value}" for name, value in one["schedule"].items())
+    published = one.get("published", {}).get("source_hash", one["source_hash"])
+    changed = "" if published == one["source_hash"] else ", changed since its run"
+    run = f"run {one['name'] or one['run']}, " if "run" in one else ""
+    return f"{run}source {one['source_hash'][:12]}{changed}: `{values}`"
+
+
+def _absolute(results: Results) -> Iterator[str]:
+    measured = [one for one in results.suites["benchmarks"] if "contestant" in one["extra_info"]]
+    yield "## Absolute times"
+    yield (
+        "By pytest-benchmark's fixture, one contestant after the other in one process: how long a call takes. "
+        "Who is faster is said by the paired figures above."
+    )
+    header = ("kernel", "dtype", "size", "contestant", "median", "interquartile range", "least", "rounds")
+    yield _table(header, [_timed(one["extra_info"], one["stats"]) for one in measured])
+
+
+def _timed(told: Told, stats: Told) -> tuple[str, ...]:
+    times = (seconds(stats[name]) for name in ("median", "iqr", "min"))
+    problem = (told["kernel"], told["dtype"], extents(told["size"]))
+    return *problem, _opponent(told["contestant"]), *times, f"{stats['rounds']} x {stats['iterations']}"
+
+
+def _engine(results: Results) -> Iterator[str]:
+    yield "## Engine"
+    if not results.runs:
+        yield "No run stands behind these figures."
+        return
+    yield "Wall time of the runs by phase, and what came of the schedules that they evaluated."
+    header = ("run", "problem", "budget", "wall time", "evaluations", "a second", *_PHASES, "outcomes")
+    yield _table(header, [_run(told) for told in results.runs])
+
+
+def _run(told: Told) -> tuple[str, ...]:
+    total_s = sum(told["phases_s"].values())
+    problem = {"kernel": told["kernel"], **told["problem"]}
+    return (
+        *(told["name"] or told["run"], _problem(problem), told["budget"], clock(told["elapsed_s"])),
+        *(str(told["evaluations"]), number(told["evaluations_per_s"])),
+        *(percent(told["phases_s"].get(phase, 0.0) / total_s) if total_s else "" for phase in _PHASES),
+        ", ".join(f"{count} {kind}" for kind, count in told["outcomes"].items()),
+    )
+
+
+def _ceilings(results: Results) -> Iterator[str]:
+    yield "## Ceilings of the machine"
+    yield "The best of all sweeps, one thread; bytes as a program counts them."
+    for table in ceiling_tables(results.ceilings):
+        yield f"{table.title}:"
+        yield _table(("", *table.columns), [(label, *cells) for label, cells in table.rows])
+
+
+def _startup(results: Results) -> Iterator[str]:
+    measured = [one for one in results.suites["benchmarks"] if "command" in one["extra_info"]]
+    if not measured:
+        return
+    yield "## Start-up"
+    yield "Whole processes."
+    rows = [
+        (f"`{one['extra_info']['command']}`", *(seconds(one["stats"][name]) for name in ("median", "min")))
+        for one in measured
+    ]
+    yield _table(("command", "median", "least"), rows)

@@ -1,0 +1,105 @@
+"""The runs behind ``benchmarks/RESULTS.md``: fixed problems, budgets and names, so that a table can be made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import kernels
+from evolve.budget import Budget
+from evolve.errors import UsageError
+from evolve.run import Request, resume, start
+from evolve.tracker.status import status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from evolve.progress import Observer
+    from evolve.run import OnWait
+    from evolve.store import Run, Store
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Standard:
+    """A run that anyone can repeat.
+
+    Attributes:
+        name: of the run in the store.
+        kernel: the kernel's name.
+        size: as a user writes it.
+        dtype: as in ``"float64"``.
+        budget: of the search, as a user writes it.
+    """
+
+    name: str
+    kernel: str
+    size: str
+    dtype: str
+    budget: str
+
+    @property
+    def request(self) -> Request:
+        """What starts it."""
+        size = kernels.get(self.kernel).size(self.size)
+        return Request(self.kernel, size, self.dtype, 1, Budget.parse(self.budget), SEED, name=self.name)
+
+
+STANDARD = (
+    Standard("bench-matmul-float64-1024", "matmul", "1024", "float64", "10m"),
+    Standard("bench-matmul-float64-512", "matmul", "512", "float64", "5m"),
+    Standard("bench-softmax-float32-1024", "softmax", "1024", "float32", "5m"),
+    Standard("bench-transpose-float32-4096", "transpose", "4096", "float32", "5m"),
+    Standard("bench-triad-float64-64MiB", "triad", str(64 * 2**20 // 8), "float64", "5m"),
+)
+
+
+def wanted(names: Collection[str]) -> tuple[Standard, ...]:
+    """The standard runs of some kernels; of all where none is named."""
+    return tuple(one for one in STANDARD if not names or one.kernel in names)
+
+
+def is_standard(run: Run) -> bool:
+    """True for a run that bears the name of one of them."""
+    return run.name in {one.name for one in STANDARD}
+
+
+def known(store: Store, standard: Standard, machine: str) -> Run | None:
+    """The run of that name, as far as it has come.
+
+    Raises:
+        UsageError: the name belongs to a run of another problem or another machine.
+    """
+    run = next((run for run in store.runs() if run.name == standard.name), None)
+    if run is None:
+        return None
+    asked = standard.request
+    if (run.kernel, run.size, run.dtype, run.machine) != (asked.kernel, asked.size, asked.dtype, machine):
+        raise UsageError(
+            f"run {standard.name} in this store is of another problem or machine", "take another with --store"
+        )
+    return run
+
+
+def complete(
+    store: Store,
+    standard: Standard,
+    machine: str,
+    observer: Observer,
+    *,
+    wait: bool = False,
+    on_wait: OnWait | None = None,
+) -> Run:
+    """Start a standard run, go on with it where it was interrupted, or find it finished.
+
+    Raises:
+        UsageError: see ``known``.
+        Interrupted: the user asked to stop; calling this again goes on.
+    """
+    run = known(store, standard, machine)
+    if run is None:
+        return start(store, standard.request, observer, wait=wait, on_wait=on_wait)
+    if status(store.events(run.id)) == "finished":
+        return run
+    return resume(store, run.id, observer, wait=wait, on_wait=on_wait)
