@@ -90,7 +90,11 @@ def scalar(p, a, out):
                         out[j, i] = a[i, j]
 
 
-@template("void(T[:, ::1], T[:, ::1], T[::1])", runtime=("mb", "nb", "panel"))
+@template(
+    "void(T[:, ::1], T[:, ::1], T[::1])",
+    runtime=("lanes", "height", "width", "mb", "nb", "panel"),
+    pointers=("block",),
+)
 def tiled(p, a, out, buffer):
     """Whole register tiles, block by block, panel by panel; then what is left, number by number."""
     rows, columns = a.shape
@@ -112,7 +116,7 @@ def tiled(p, a, out, buffer):
     fence()
 
 
-@template(runtime=("mb", "nb", "pad"))
+@template("void(T[:, ::1], T[:, ::1], T[::1], intp, intp)", runtime=("mb", "nb", "pad"))
 def block(p, a, out, buffer, i0, j0):
     """The whole register tiles of the block at row ``i0`` and column ``j0``."""
     rows, columns = a.shape

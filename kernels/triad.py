@@ -92,10 +92,10 @@ def tiled(p, b, c, s, out, buffer):
     first = unaligned(p, out)
     part = (out.size - first) // (p.streams * turn) * turn
     end = first + p.streams * part
-    block = p.block if p.variant in _BLOCKED else max(1, part)
+    extent = p.block if p.variant in _BLOCKED else max(1, part)
     baseline(p, b[:first], c[:first], s, out[:first])
-    for start in range(0, part, block):
-        count = min(block, part - start)
+    for start in range(0, part, extent):
+        count = min(extent, part - start)
         low = first + (start if p.direction == "up" else part - start - count)
         if p.variant == "fetched":
             fetch(p, b, low, count, part)
@@ -109,7 +109,7 @@ def tiled(p, b, c, s, out, buffer):
                 tile_prefetch(t, c, far, part, locality(p.into))
             t = tile_fma(tile_load(c, i, part, p.streams, p.unroll, p.lanes), s, t)
             if p.variant == "buffered":
-                tile_store(t, buffer, i - low, block)
+                tile_store(t, buffer, i - low, extent)
             elif p.stores == "streaming":
                 tile_stream(t, out, i, part)
             else:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 import kernels
 from benchmarks.contestant import Task, callable_of
-from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Fresh, Opponent, against
+from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Opponent, against
 from benchmarks.harness import Harness
 from benchmarks.race import CHEAP_S, Rules, loops_for, warm_up
 from benchmarks.suites.entries import BASELINE, Entry, entries, read_champions
@@ -71,7 +71,7 @@ def _pedantic(benchmark: BenchmarkFixture, call: Callable[[], Any], timing_s: fl
     call_s = warm_up([call])
     loops = loops_for(call_s)
     rounds = max(LEAST_ROUNDS, min(MOST_ROUNDS, int(timing_s / (loops * call_s))))
-    benchmark.pedantic(call, rounds=rounds, iterations=loops, warmup_rounds=int(call_s < CHEAP_S))
+    benchmark.pedantic(call, rounds=rounds, iterations=loops, warmup_rounds=int(call_s < CHEAP_S))  # type: ignore[no-untyped-call]
 
 
 @functools.lru_cache(maxsize=1)

@@ -37,4 +37,4 @@ def bench_startup(benchmark: BenchmarkFixture, command: str, pytestconfig: pytes
         subprocess.run, [sys.executable, *COMMANDS[command]], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
     )
     rounds = QUICK_ROUNDS if pytestconfig.getoption("--quick") else ROUNDS
-    benchmark.pedantic(start, rounds=rounds, warmup_rounds=1)
+    benchmark.pedantic(start, rounds=rounds, warmup_rounds=1)  # type: ignore[no-untyped-call]

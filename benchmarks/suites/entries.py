@@ -113,8 +113,10 @@ def entries(names: Iterable[str], champions: Iterable[Champion]) -> list[Entry]:
     made = []
     for name in names:
         own = [champion for champion in found if champion.task.kernel == name]
-        for task, champion in [(one.task, one) for one in own] or [(default_task(kernels.get(name)), None)]:
-            made += _of_problem(task, champion)
+        for champion in own:
+            made += _of_problem(champion.task, champion)
+        if not own:
+            made += _of_problem(default_task(kernels.get(name)))
     return made
 
 
@@ -123,7 +125,7 @@ def default_task(kernel: Kernel) -> Task:
     return Task(kernel.name, kernel.default_size, "float64" if "float64" in kernel.dtypes else kernel.dtypes[0])
 
 
-def _of_problem(task: Task, champion: Champion | None) -> list[Entry]:
+def _of_problem(task: Task, champion: Champion | None = None) -> list[Entry]:
     others = [Entry(task, name) for name in (BASELINE, *task.definition.rivals)]
     if champion is None:
         return [*others, Entry(task, DEFAULT, is_leader=True)]

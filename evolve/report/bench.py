@@ -182,9 +182,8 @@ def _champion(one: Told, names: Sequence[str]) -> tuple[str, ...]:
         *(one["kernel"], one["dtype"], extents(one["size"])),
         *(one.get("budget", "none: default schedule"), str(one.get("evaluations", 0))),
         *(seconds(one["time_s"]), _rate(one)),
+        *((percent(one["bound_fraction"]), bound["limit"]) if bound else ("", "")),
         *(speedup(one["speedups"][name]) if name in one["speedups"] else "" for name in names),
-        percent(one["bound_fraction"]) if one["bound_fraction"] else "",
-        bound["limit"] if bound else "",
     )
 
 
