@@ -80,7 +80,7 @@ def saved(machine: str) -> list[Path]:
 
 def _storage(machine: str) -> Path:
     """One folder a machine: pytest-benchmark itself tells them apart by operating system and Python only."""
-    return data_folder() / "benchmarks" / machine
+    return data_folder().absolute() / "benchmarks" / machine
 
 
 def _made(folder: Path) -> Path:
@@ -125,7 +125,9 @@ def run_suites(
 
 
 def _run(command: list[str], *, is_quiet: bool) -> None:
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE if is_quiet else _STDERR, text=True)
+    said = subprocess.PIPE if is_quiet else _STDERR
+    # where the packages lie: so they are found, and nothing of the user's own folder is
+    done = subprocess.run(command, check=False, stdout=said, text=True, cwd=SUITES.parents[1])
     if done.returncode == _INTERRUPTED:
         raise KeyboardInterrupt
     if done.returncode != _PASSED:

@@ -31,6 +31,12 @@ class Title:
     fitness: float = 0.0
     speedup: Estimate | None = None
 
+    @property
+    def time_s(self) -> float | None:
+        """Seconds a call of the holder in the race that it won; None while the baseline holds the title."""
+        record = self.individual.record if self.individual else None
+        return record.outcome.time_s if record and isinstance(record.outcome, Measured) else None
+
     def challenged(self, individual: Individual) -> Title:
         """The title after an individual's race against this incumbent."""
         record = individual.record

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +19,10 @@ from evolve.budget import Budget
 from evolve.champion import title_of
 from evolve.errors import EvolveError, Interrupted
 from evolve.phases import Phases
-from evolve.progress import Observer, Progress, StopRequest
+from evolve.progress import Observer, StopRequest
 from evolve.search import make
 from evolve.search.protocol import Proposal, Result
+from evolve.standing import standing
 from evolve.store import Batch, Bound, Checkpoint, Evaluation, Individual, OutcomeRecord, Run, Store, utc_now
 from kernels.language import Schedule
 
@@ -65,9 +67,10 @@ class Session:
         self.individuals = self.store.individuals(run.id)
         self.title = title_of(self.individuals, self.store.checkpoints(run.id))
         self.known = self.store.known_sources(run.id)
+        self.counts = Counter(self.store.counts(run.id))
         self.history: list[float] = []
         self._incumbent: Incumbent | None = None
-        self._last_speedup = self.title.speedup
+        self.last_speedup = self.title.speedup
 
     @property
     def task(self) -> Task:
@@ -179,7 +182,10 @@ class Session:
 
     def _settle(self, record: OutcomeRecord) -> None:
         """Give an outcome to its individual and its duplicates, and let it challenge the incumbent."""
-        for at, individual in enumerate(self.individuals):
+        self.counts[record.outcome.kind] += 1
+        # its duplicates so far came with it or after it, in the same batch
+        for at in range(record.evaluation - 1, len(self.individuals)):
+            individual = self.individuals[at]
             if record.evaluation in (individual.evaluation.number, individual.evaluation.duplicate_of):
                 self.individuals[at] = dataclasses.replace(individual, record=record)
         title = self.title.challenged(self.individuals[record.evaluation - 1])
@@ -208,13 +214,13 @@ class Session:
         )
         self.store.add_checkpoint(checkpoint)
         self.title = self.title.confirmed(checkpoint)
-        self._last_speedup = checkpoint.speedup
+        self.last_speedup = checkpoint.speedup
 
     def _is_affordable(self) -> bool:
         bound = self.store.bound(self.run.id)
         cost_s = (CHECKPOINT_RULES.least_rounds + 1) * (bound.baseline_s if bound else 0.0)
         spent_s = len(self.store.checkpoints(self.run.id)) * cost_s
-        return self._last_speedup is None or spent_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
+        return self.last_speedup is None or spent_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
 
     @property
     def incumbent(self) -> Incumbent:
@@ -224,15 +230,13 @@ class Session:
         return self._incumbent
 
     def _find_incumbent(self) -> Incumbent:
-        individual = self.title.individual
-        if individual is None:
+        individual, time_s = self.title.individual, self.title.time_s
+        if individual is None or time_s is None:
             with self.phases.phase("measure"):
                 return self.harness.first_incumbent()
-        assert individual.record is not None
-        assert isinstance(individual.record.outcome, Measured)
         plan = self.harness.plan(Schedule(individual.evaluation.schedule))
         assert plan.contestant is not None
-        return Incumbent(plan.contestant, individual.record.outcome.time_s)
+        return Incumbent(plan.contestant, time_s)
 
     def _individual(self, evaluation: Evaluation) -> Individual:
         return self.individuals[evaluation.number - 1]
@@ -246,7 +250,7 @@ class Session:
     @property
     def evaluated(self) -> int:
         """Evaluations that have an outcome of their own."""
-        return sum(individual.is_paid for individual in self.individuals)
+        return self.counts.total()
 
     @property
     def fraction(self) -> float:
@@ -278,53 +282,7 @@ class Session:
 
     def show(self, stage: str, doing: str) -> None:
         """Tell the observer how things stand; called between measurements only."""
-        self.around.observer(self.progress(stage, doing))
-
-    def progress(self, stage: str, doing: str) -> Progress:
-        """How things stand."""
-        elapsed_s, evaluated = self.phases.elapsed_s, self.evaluated
-        time_s = self._incumbent.time_s if self._incumbent and self.title.individual else None
-        bound = self.around.bound
-        return Progress(
-            run=self.run.id,
-            kernel=self.run.kernel,
-            size_text="x".join(map(str, self.run.size)),
-            dtype=self.run.dtype,
-            threads=self.run.threads,
-            stage=stage,
-            doing=doing,
-            fraction=min(1.0, self.fraction),
-            elapsed_s=elapsed_s,
-            left_s=self.budget.left_s(elapsed_s, evaluated),
-            evaluations=evaluated,
-            evaluations_per_s=evaluated / elapsed_s if elapsed_s else 0.0,
-            counts=self.counts(),
-            phases_s=self.phases.totals(),
-            best=self._last_speedup,
-            best_time_s=time_s,
-            bound_fraction=bound.time_s / time_s if time_s else None,
-            bound_limit=bound.limit,
-            history=tuple(self.history),
-            **self._rates(time_s),
-        )
-
-    def _rates(self, time_s: float | None) -> dict[str, Any]:
-        work = self.task.definition.work(self.run.size, self.run.dtype)
-        stored = self.store.bound(self.run.id)
-        return {
-            "flop_per_s": work.flop / time_s if time_s else None,
-            "bytes_per_s": work.moved_bytes / time_s if time_s else None,
-            "cap": stored.baseline_s / stored.time_s if stored else None,
-        }
-
-    def counts(self) -> Mapping[str, int]:
-        """Known outcomes by kind."""
-        kinds = [
-            individual.record.outcome.kind
-            for individual in self.individuals
-            if individual.record and individual.is_paid
-        ]
-        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+        self.around.observer(standing(self, stage, doing))
 
     def keep_bound(self) -> None:
         """Keep the bound with the baseline's time, once: the cap line of every picture."""

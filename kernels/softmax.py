@@ -10,9 +10,9 @@ Exp is a polynomial, at degree 5 right to 2.2e-7 in float32, at degree 10 to 4.3
 place, which the tolerance allows. A result is then wrong by what the exps, the sum and the quotient are.
 
 Genes, and what they do to the machine:
-- ``variant``: *recomputed* takes three passes over a row: maximum, sum of exp, exp once more. *stored* keeps the exps of
-  the second pass in out and scales them there; *buffered* keeps them in a buffer of a few rows, so that out is written
-  once. *online* takes maximum and sum in one pass: after each chunk it corrects the sum to the maximum known by then,
+- ``variant``: *recomputed* takes three passes over a row: maximum, sum of exp, exp once more. *stored* keeps the exps
+  of the second pass in out and scales them there; *buffered* keeps them in a buffer, so that out is written once.
+  *online* takes maximum and sum in one pass: after each chunk it corrects the sum to the maximum known by then,
   and rows too long for a cache are read once less; *online_buffered* keeps the exps besides.
 - ``chunk``: turns of the loop in a chunk; a chunk costs one more exp for each element of a register tile.
 - ``rows vectors lanes``: the register tile. Each element has a maximum and a sum of its own, so that no addition waits
@@ -267,7 +267,7 @@ def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
 
 
 def tolerance(size: Size, dtype: str) -> float:
-    """Some rounding steps, and those of a sum, which grow like the root of its length: about 5 eps and root n / 4 seen."""
+    """Of exp, sum and quotient: a sum's error grows with its length, as a random walk; a quarter of this was seen."""
     return (8 + size[1] ** 0.5) * float(np.finfo(dtype).eps)
 
 

@@ -1,6 +1,6 @@
 """transpose: out[j, i] <- a[i, j], row-major matrices of any shape.
 
-a: (rows, columns), out: (columns, rows); float32 or float64, C-contiguous. No FLOP. Bytes: a is read and out is written,
+a: (rows, columns), out: (columns, rows); float32 or float64, C-contiguous. No FLOP. Bytes: a is read and out written,
 each once. Bound: memory bandwidth, where cache and TLB allow: a column touches one line of every row, each in another
 page, and rows whose length is a power of two put these lines into a few sets of the cache.
 Source: Gatlin and Carter, Memory Hierarchy Considerations for Fast Transpose and Bit-Reversals, 1999 (buffers, sets).

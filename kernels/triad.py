@@ -1,13 +1,13 @@
 """triad: a <- b + s*c, vectors longer than the caches.
 
-b, c and the output a: (n,); s: a scalar; float32 or float64. n fused multiply-adds, so 2n FLOP. Bytes: b and c are read,
-a is written, each once. Bound: memory bandwidth beyond the caches. An ordinary store first reads the line that it
-overwrites, so that the plain loop moves four arrays where streaming stores move three: 1.33 is the most to be won.
+b, c and the output a: (n,); s: a scalar; float32 or float64. n fused multiply-adds, so 2n FLOP. Bytes: b and c are read
+and a is written, each once. Bound: memory bandwidth beyond the caches. An ordinary store first reads the line that it
+overwrites: the plain loop then moves four arrays where streaming stores move three, so some 1.33 are to be won.
 Source: McCalpin, Memory Bandwidth and Machine Balance in Current High Performance Computers, 1995 (STREAM).
 
 Genes, and what they do to the machine:
-- ``variant``: *loop* is one scalar statement, vectorised as LLVM likes; *vector* loads, computes and stores one register
-  tile a turn; *ahead* also prefetches at a distance; *fetched* prefetches a block of b, then of c, and computes it then,
+- ``variant``: *loop* is one scalar statement, vectorised as LLVM likes; *vector* loads, computes and stores a register
+  tile a turn; *ahead* also prefetches at a distance; *fetched* prefetches a block of b, then of c, and computes it next,
   so that a DRAM page once opened is used up; *buffered* computes a block into a cached buffer and writes it out
   afterwards, so that the bus turns round from reading to writing once a block.
 - ``streams``: parts of the range that are walked together, each with a hardware prefetcher and a DRAM bank of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from evolve import __version__
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
 from evolve.report.text import facts
@@ -90,7 +91,8 @@ def markdown(results: Results) -> str:
     """The text of ``benchmarks/RESULTS.md``."""
     date = results.suites["datetime"][:10]
     parts = [
-        f"# Results\n\nMeasured on {date}. `evolve bench --results` wrote this file and will overwrite it.",
+        f"# Results\n\nMeasured on {date} with evolve-kernels {__version__}. "
+        "`evolve bench --results` wrote this file and will overwrite it.",
         *_machine(results),
         *_champions(results),
         *_absolute(results),
@@ -146,17 +148,8 @@ def _champions(results: Results) -> Iterator[str]:
         return
     yield _how(leaders)
     names = list(dict.fromkeys(name for one in leaders for name in one["speedups"]))
-    header = (
-        "kernel",
-        "dtype",
-        "size",
-        "budget",
-        "evaluations",
-        "time",
-        "rate",
-        *(f"vs {_opponent(n)}" for n in names),
-    )
-    yield _table((*header, "of the bound", "limit"), [_champion(one, names) for one in leaders])
+    header = ("kernel", "dtype", "size", "budget", "evaluations", "time", "rate", "of the bound", "limit")
+    yield _table((*header, *(f"vs {_opponent(name)}" for name in names)), [_champion(one, names) for one in leaders])
     yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
 
 
@@ -218,7 +211,7 @@ def _engine(results: Results) -> Iterator[str]:
         yield "No run stands behind these figures."
         return
     yield "Wall time of the runs by phase, and what came of the schedules that they evaluated."
-    header = ("run", "problem", "budget", "wall time", "evaluations", "a second", *_PHASES, "outcomes")
+    header = ("run", "problem", "budget", "wall time", "evaluations", "evaluations a second", *_PHASES, "outcomes")
     yield _table(header, [_run(told) for told in results.runs])
 
 

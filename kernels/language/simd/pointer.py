@@ -20,7 +20,7 @@ def function_at(_context: Any, address: Any, kind: Any) -> Lowering:
     function_type = kind.instance_type
 
     def emit(e: Any, place: Any, _kind: Any) -> Any:
-        struct = cgutils.create_struct_proxy(function_type)(e.context, e.builder)
+        struct = cgutils.create_struct_proxy(function_type)(e.context, e.builder)  # type: ignore[no-untyped-call]
         struct.jit_addr = e.builder.inttoptr(place, struct.jit_addr.type)
         return struct._getvalue()  # noqa: SLF001 - the name that Numba's own code uses
 
