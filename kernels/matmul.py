@@ -25,6 +25,9 @@ Genes, and what they do to the machine:
 
 from __future__ import annotations
 
+import os
+
+import llvmlite.binding
 import numpy as np
 
 from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
@@ -389,6 +392,23 @@ def numpy_matmul() -> Rival:
     return np.dot
 
 
+def openblas_avx512() -> Rival:
+    """OpenBLAS made to use AVX-512: on CPUs newer than itself it falls back to Haswell's kernels, at half the speed.
+
+    NumPy's own copy has chosen already; SciPy's chooses when it is loaded, here.
+    """
+    if not llvmlite.binding.get_host_cpu_features().get("avx512f"):
+        raise Unavailable("this CPU has no AVX-512")
+    os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
+    try:
+        from scipy.linalg import blas  # noqa: PLC0415 - loads the library
+    except ImportError as error:
+        raise Unavailable("scipy is not installed") from error
+    gemms = {"float32": blas.sgemm, "float64": blas.dgemm}
+    # BLAS is column-major: the transposed product of transposed views needs no copy
+    return lambda a, b, out: gemms[str(a.dtype)](1.0, b.T, a.T, c=out.T, overwrite_c=1)
+
+
 def torch_mm() -> Rival:
     """``torch.mm``: oneDNN or MKL."""
     try:
@@ -417,7 +437,7 @@ KERNEL = Kernel(
     work=work,
     workspace=workspace,
     baseline=baseline,
-    rivals={"numpy": numpy_matmul, "torch": torch_mm},
+    rivals={"numpy": numpy_matmul, "openblas_avx512": openblas_avx512, "torch": torch_mm},
     default_size=(1024, 1024, 1024),
     verify_sizes=((1, 1, 1), (7, 5, 3), (33, 65, 17), (70, 129, 301)),
     tolerance=tolerance,

@@ -7,7 +7,7 @@ import builtins
 import operator
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from kernels.language.template import Template, static
 
@@ -53,9 +53,9 @@ class Evaluator:
         local: what local names stand for at this point of the template; the rewriter sets and removes them.
     """
 
-    def __init__(self, template: Template, values: Mapping[str, Any], dtype: str, stored: frozenset[str]) -> None:
+    def __init__(self, template: Template, values: Mapping[str, Any], dtype: str) -> None:
         self.template, self.values, self.dtype = template, values, dtype
-        self.dynamic = stored | set(template.parameters)
+        self.dynamic = {*template.stores, *template.parameters}
         self.local: dict[str, Any] = {}
 
     def __call__(self, node: ast.AST) -> Any:
@@ -65,10 +65,10 @@ class Evaluator:
             NotKnownError: it depends on run-time values.
             TemplateError: it is known, but evaluating it fails.
         """
-        method = getattr(self, f"_{type(node).__name__}", None)
+        method = self._methods.get(type(node))
         if method is None:
             raise NotKnownError
-        return method(node)
+        return method(self, node)
 
     def is_schedule(self, node: ast.AST) -> bool:
         """True for the template's first parameter."""
@@ -80,10 +80,10 @@ class Evaluator:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.template.fail(node, f"{type(error).__name__}: {error}")
 
-    def _Constant(self, node: ast.Constant) -> Any:
+    def _constant(self, node: ast.Constant) -> Any:
         return node.value
 
-    def _Name(self, node: ast.Name) -> Any:
+    def _name(self, node: ast.Name) -> Any:
         if node.id in self.local:
             return self.local[node.id]
         if node.id in self.dynamic:
@@ -93,42 +93,42 @@ class Evaluator:
             return value
         raise NotKnownError
 
-    def _Attribute(self, node: ast.Attribute) -> Any:
+    def _attribute(self, node: ast.Attribute) -> Any:
         if not self.is_schedule(node.value) or node.attr in self.template.runtime:
             raise NotKnownError
         if node.attr == "dtype":
             return self.dtype
         if node.attr not in self.values:
-            self.template.fail(node, f"the schedule has no parameter {node.attr!r}; it has {', '.join(self.values)}")
+            self.template.fail(node, f"the schedule has no parameter {node.attr!r}")
         return self.values[node.attr]
 
-    def _Call(self, node: ast.Call) -> Any:
+    def _call(self, node: ast.Call) -> Any:
         function = self(node.func)
         if node.keywords or not _is_pure(function):
             raise NotKnownError
         return self._apply(node, function, *map(self, node.args))
 
-    def _BinOp(self, node: ast.BinOp) -> Any:
+    def _binary(self, node: ast.BinOp) -> Any:
         return self._apply(node, _OPERATORS[type(node.op)], self(node.left), self(node.right))
 
-    def _UnaryOp(self, node: ast.UnaryOp) -> Any:
+    def _unary(self, node: ast.UnaryOp) -> Any:
         return self._apply(node, _OPERATORS[type(node.op)], self(node.operand))
 
-    def _Compare(self, node: ast.Compare) -> Any:
+    def _compare(self, node: ast.Compare) -> Any:
         operands = [self(operand) for operand in (node.left, *node.comparators)]
         pairs = zip(node.ops, operands, operands[1:], strict=False)
         return all(self._apply(node, _OPERATORS[type(op)], left, right) for op, left, right in pairs)
 
-    def _Subscript(self, node: ast.Subscript) -> Any:
+    def _subscript(self, node: ast.Subscript) -> Any:
         return self._apply(node, operator.getitem, self(node.value), self(node.slice))
 
-    def _Tuple(self, node: ast.Tuple) -> Any:
+    def _tuple(self, node: ast.Tuple) -> Any:
         return tuple(self(element) for element in node.elts)
 
-    def _IfExp(self, node: ast.IfExp) -> Any:
+    def _conditional(self, node: ast.IfExp) -> Any:
         return self(node.body if self(node.test) else node.orelse)
 
-    def _BoolOp(self, node: ast.BoolOp) -> Any:
+    def _logical(self, node: ast.BoolOp) -> Any:
         decisive = isinstance(node.op, ast.Or)
         value: Any = not decisive
         for operand in node.values:
@@ -136,6 +136,20 @@ class Evaluator:
             if bool(value) is decisive:
                 break
         return value
+
+    _methods: ClassVar[dict[type[ast.AST], Callable[[Evaluator, Any], Any]]] = {
+        ast.Constant: _constant,
+        ast.Name: _name,
+        ast.Attribute: _attribute,
+        ast.Call: _call,
+        ast.BinOp: _binary,
+        ast.UnaryOp: _unary,
+        ast.Compare: _compare,
+        ast.Subscript: _subscript,
+        ast.Tuple: _tuple,
+        ast.IfExp: _conditional,
+        ast.BoolOp: _logical,
+    }
 
 
 def _is_pure(value: Any) -> bool:

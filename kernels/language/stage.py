@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
+import dataclasses
 import functools
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,46 +102,58 @@ def specialise(template: Template, values: Mapping[str, Any], dtype: str) -> Sou
     """
     if dtype not in DTYPES:
         raise TemplateError(f"dtype {dtype!r} is not one of {', '.join(DTYPES)}")
-    return _Rewriter(template, values, dtype).source()
+    source = _without_pointers(template, values, dtype)
+    pointers = tuple(specialise(template.globals[name], values, dtype) for name in template.pointers)
+    return dataclasses.replace(source, pointers=pointers)
 
 
-class _Rewriter(ast.NodeTransformer):
-    """Partial evaluation of one template: statements in, statements out, in order."""
+def _without_pointers(template: Template, values: Mapping[str, Any], dtype: str) -> Source:
+    names = tuple(sorted(template.reads & values.keys()))
+    return _specialised(template, dtype, names, *(values[name] for name in names))
+
+
+# schedules share most of their templates with others; typed, because True equals 1 and does not read the same
+@functools.lru_cache(maxsize=4096, typed=True)
+def _specialised(template: Template, dtype: str, names: tuple[str, ...], *values: Any) -> Source:
+    return _Rewriter(template, dict(zip(names, values, strict=True)), dtype).source()
+
+
+class _Rewriter(ast.NodeVisitor):
+    """Partial evaluation of one template: new statements from old ones, in order; its tree stays as it is."""
 
     def __init__(self, template: Template, values: Mapping[str, Any], dtype: str) -> None:
-        names = (node for node in ast.walk(template.tree) if isinstance(node, ast.Name))
-        self.stored = Counter(node.id for node in names if isinstance(node.ctx, ast.Store))
         self.template, self.values, self.dtype = template, values, dtype
-        self.value_of = Evaluator(template, values, dtype, frozenset(self.stored))
+        self.stored = template.stores
+        self.value_of = Evaluator(template, values, dtype)
+        self.passed_in = {*template.pointers, *map(_address, template.pointers)}
+        self.known_names = {*self.stored, *template.parameters, *self.passed_in}
         self.imports: set[str] = set()
         self.callees: dict[str, Source] = {}
-        self.pointed: dict[str, Source] = {}
+        self.pointed: dict[str, Template] = {}
 
     def source(self) -> Source:
         template = self.template
         for name in {*template.runtime, *template.pointers} & {*self.stored, *template.parameters}:
             template.fail(template.tree, f"{name!r} is passed in when compiled; give the local variable another name")
+        if template.calls_itself:
+            template.fail(template.tree, "the template calls itself, so that specialising it would never end")
         body = self.block(template.tree.body)
-        direct = list(self.pointed)
-        body = [*map(_function_at, direct), *body]
-        addresses = (f"{name}_address" for name in template.pointers)
-        arguments = [ast.arg(name) for name in (*template.parameters[1:], *template.runtime, *addresses)]
-        pointers = tuple(self.callee(template.globals[name]) for name in template.pointers)
-        head = ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
-        definition = ast.FunctionDef(template.name, head, body or [ast.Pass()], [])
-        code = ast.unparse(ast.fix_missing_locations(definition))
-        text = f"{self.header(direct)}\n\n@njit({self.options()})\n{code}\n"
+        body = [*map(_function_at, self.pointed), *body]
+        names = (*template.parameters[1:], *template.runtime, *map(_address, template.pointers))
+        head = ast.arguments(posonlyargs=[], args=[*map(ast.arg, names)], kwonlyargs=[], kw_defaults=[], defaults=[])
+        code = ast.unparse(ast.FunctionDef(template.name, head, body or [ast.Pass()], [], lineno=1))
+        text = f"{self.header()}\n\n@njit({self.options()})\n{code}\n"
         key = hashlib.sha256(text.encode()).hexdigest()
-        return Source(template.name, text, key, template.runtime, pointers, tuple(self.callees.values()))
+        return Source(template.name, text, key, template.runtime, (), tuple(self.callees.values()))
 
-    def header(self, direct: Sequence[str]) -> str:
+    def header(self) -> str:
         module = self.template.function.__module__
         head = _HEADER.format(module=module, name=self.template.name, version=language_version())
-        imports = [f"from .{source.module} import {name}" for name, source in sorted(self.callees.items())]
-        self.imports |= {f"from {_SIMD} import function_at"} if direct else set()
-        signatures = {name: self.template.globals[name].numba_signature(self.dtype) for name in direct}
+        imports = self.imports | ({f"from {_SIMD} import function_at"} if self.pointed else set())
+        callees = [f"from .{source.module} import {name}" for name, source in sorted(self.callees.items())]
+        signatures = {name: callee.numba_signature(self.dtype) for name, callee in self.pointed.items()}
         kinds = [f"{_kind(name)} = FunctionType({signature})" for name, signature in signatures.items()]
-        return head + "".join(f"{line}\n" for line in (*sorted(self.imports), *imports, *kinds))
+        return head + "".join(f"{line}\n" for line in (*sorted(imports), *callees, *kinds))
 
     def options(self) -> str:
         signature = self.template.numba_signature(self.dtype)
@@ -153,30 +164,27 @@ class _Rewriter(ast.NodeTransformer):
     def block(self, statements: Iterable[ast.stmt]) -> list[ast.stmt]:
         made: list[ast.stmt] = []
         for statement in statements:
-            # a copy, because unrolling visits the same statement several times
-            result = self.visit(copy.deepcopy(statement))
+            result = self.visit(statement)
             made += result if isinstance(result, list) else [result] if result is not None else []
         return made
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) else self.rewritten(node)
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
-    def visit_Assign(self, node: ast.Assign) -> ast.Assign | None:
+    def visit_Assign(self, node: ast.Assign) -> Any:
         target = node.targets[0]
-        if isinstance(target, ast.Name) and self.stored[target.id] == 1:
-            try:
-                self.value_of.local[target.id] = self.value_of(node.value)
-            except NotKnownError:
-                return self.rewritten(node)
-            return None
-        return self.rewritten(node)
+        if len(node.targets) > 1 or not isinstance(target, ast.Name) or self.stored[target.id] > 1:
+            return self.generic_visit(node)
+        try:
+            value = self.value_of.local[target.id] = self.value_of(node.value)
+        except NotKnownError:
+            return self.generic_visit(node)
+        return self.generic_visit(node) if _literal(value) is None else None
 
-    def visit_For(self, node: ast.For) -> ast.For | list[ast.stmt]:
+    def visit_For(self, node: ast.For) -> Any:
         if isinstance(node.iter, ast.Call) and self.outside(node.iter.func) is static:
             return self.unroll(node, node.iter)
-        node.iter = self.visit(node.iter)
-        node.body = self.block(node.body) or [ast.Pass()]
-        return node
+        return self.generic_visit(node)
 
     def unroll(self, node: ast.For, call: ast.Call) -> list[ast.stmt]:
         if not isinstance(node.target, ast.Name) or not self.is_static_only(node.target.id):
@@ -193,22 +201,13 @@ class _Rewriter(ast.NodeTransformer):
         return made
 
     def is_static_only(self, name: str) -> bool:
-        loops = (node for node in ast.walk(self.template.tree) if isinstance(node, ast.For))
-        return self.stored[name] == sum(isinstance(loop.target, ast.Name) and loop.target.id == name for loop in loops)
+        return self.stored[name] == self.template.loop_variables[name]
 
-    def visit_While(self, node: ast.While) -> ast.While:
-        node.test = self.visit(node.test)
-        node.body = self.block(node.body) or [ast.Pass()]
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:
+    def visit_If(self, node: ast.If) -> Any:
         try:
             return self.block(node.body if self.value_of(node.test) else node.orelse)
         except NotKnownError:
-            node.test = self.visit(node.test)
-            node.body = self.block(node.body) or [ast.Pass()]
-            node.orelse = self.block(node.orelse)
-            return node
+            return self.generic_visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.template.fail(node, "a template defines no functions; call another template")
@@ -223,8 +222,20 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.copy_location(literal, node)
         return super().visit(node)
 
-    def rewritten(self, node: Any) -> Any:
-        return super().generic_visit(node)
+    def generic_visit(self, node: ast.AST) -> Any:
+        """A new node of the same kind, its parts rewritten."""
+        if not node._fields:
+            return node
+        parts = {name: self.part(value) for name, value in ast.iter_fields(node)}
+        if parts.get("body") == []:
+            parts["body"] = [ast.Pass()]
+        return ast.copy_location(type(node)(**parts), node)
+
+    def part(self, value: Any) -> Any:
+        if isinstance(value, list):
+            is_block = bool(value) and isinstance(value[0], ast.stmt)
+            return self.block(value) if is_block else [self.part(element) for element in value]
+        return self.visit(value) if isinstance(value, ast.AST) else value
 
     def literal(self, node: ast.expr) -> ast.expr | None:
         if isinstance(node, ast.Attribute) and node.attr == "dtype":
@@ -245,25 +256,24 @@ class _Rewriter(ast.NodeTransformer):
         try:
             return self.visit(node.body if self.value_of(node.test) else node.orelse)
         except NotKnownError:
-            return self.rewritten(node)
+            return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         if not self.value_of.is_schedule(node.value):
-            return self.rewritten(node)
+            return self.generic_visit(node)
         return ast.copy_location(ast.Name(self.dtype if node.attr == "dtype" else node.attr, ast.Load()), node)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
         if self.value_of.is_schedule(node):
             self.template.fail(node, "the schedule is read as p.name, or passed on to a template")
-        addresses = {f"{name}_address" for name in self.template.pointers}
-        if node.id not in {*self.stored, *self.template.parameters, *self.template.pointers, *addresses}:
+        if node.id not in self.known_names:
             self.bring(node)
         return node
 
     def visit_Call(self, node: ast.Call) -> Any:
         called = self.outside(node.func)
         if not isinstance(called, Template):
-            return self.rewritten(node)
+            return self.generic_visit(node)
         if not node.args or not self.value_of.is_schedule(node.args[0]):
             self.template.fail(node, f"the template {called.name!r} takes the schedule as its first argument")
         passed: list[ast.expr] = [ast.Attribute(node.args[0], name, ast.Load()) for name in called.runtime]
@@ -280,13 +290,14 @@ class _Rewriter(ast.NodeTransformer):
     def handed_on(self, node: ast.Call, called: Template) -> tuple[str, ...]:
         for name in set(called.pointers) - set(self.template.pointers):
             self.template.fail(node, f"{called.name!r} takes the pointer {name!r}, which this template has not")
-        return tuple(f"{name}_address" for name in called.pointers)
+        return tuple(map(_address, called.pointers))
 
-    def callee(self, called: Template) -> Source:
-        table = self.pointed if called.name in self.template.pointers else self.callees
-        if called.name not in table:
-            table[called.name] = specialise(called, self.values, self.dtype)
-        return table[called.name]
+    def callee(self, called: Template) -> None:
+        """Have a template at hand: by its address, or as a function that is imported."""
+        if called.name in self.template.pointers:
+            self.pointed[called.name] = called
+        elif called.name not in self.callees:
+            self.callees[called.name] = _without_pointers(called, self.values, self.dtype)
 
     def bring(self, node: ast.Name) -> None:
         """Import what a name of the template's module stands for, or fail."""
@@ -302,13 +313,18 @@ class _Rewriter(ast.NodeTransformer):
             self.template.fail(node, f"{node.id!r} is no template, vector operation, number or builtin")
 
 
+def _address(name: str) -> str:
+    """The parameter by which a function is passed in."""
+    return f"{name}_address"
+
+
 def _kind(name: str) -> str:
     """The global that holds the type of a function that is passed in."""
     return f"{name.upper()}_TYPE"
 
 
 def _function_at(name: str) -> ast.stmt:
-    return ast.parse(f"{name} = function_at({name}_address, {_kind(name)})").body[0]
+    return ast.parse(f"{name} = function_at({_address(name)}, {_kind(name)})").body[0]
 
 
 def _literal(value: Any) -> ast.expr | None:

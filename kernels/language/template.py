@@ -7,6 +7,7 @@ import functools
 import inspect
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, NoReturn
@@ -61,6 +62,48 @@ class Template:
         """Names of the function's parameters, the schedule first."""
         return tuple(argument.arg for argument in self.tree.args.args)
 
+    @cached_property
+    def stores(self) -> Counter[str]:
+        """How often the function assigns each of its local names."""
+        names = (node for node in ast.walk(self.tree) if isinstance(node, ast.Name))
+        return Counter(node.id for node in names if isinstance(node.ctx, ast.Store))
+
+    @cached_property
+    def loop_variables(self) -> Counter[str]:
+        """How often each local name is the variable of a loop."""
+        targets = (node.target for node in ast.walk(self.tree) if isinstance(node, ast.For))
+        return Counter(target.id for target in targets if isinstance(target, ast.Name))
+
+    @cached_property
+    def callees(self) -> frozenset[Template]:
+        """Templates that the function names, or is passed."""
+        names = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)} | {*self.pointers}
+        found = (self.globals.get(name) for name in names)
+        return frozenset(callee for callee in found if isinstance(callee, Template))
+
+    @cached_property
+    def imported(self) -> frozenset[Template]:
+        """The callees that are compiled in."""
+        return frozenset(callee for callee in self.callees if callee.name not in self.pointers)
+
+    @cached_property
+    def calls_itself(self) -> bool:
+        """True where a chain of callees leads back to it."""
+        return self in _reached(self.callees, lambda template: template.callees)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Schedule parameters that decide what specialising leaves of the function, pointers aside."""
+        together = {self, *_reached(self.imported, lambda template: template.imported)}
+        return frozenset().union(*(template.own_reads for template in together))
+
+    @cached_property
+    def own_reads(self) -> frozenset[str]:
+        """Schedule parameters that decide what specialising leaves of the function's own text."""
+        attributes = ((node.attr, node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Attribute))
+        named = {name for name, owner in attributes if isinstance(owner, ast.Name) and owner.id == self.parameters[0]}
+        return frozenset(named.union(*(callee.runtime for callee in self.callees)) - {*self.runtime})
+
     def numba_signature(self, dtype: str) -> str | None:
         """The signature with dtype, run-time parameters and pointers filled in, or None to infer."""
         if self.signature is None:
@@ -74,6 +117,16 @@ class Template:
         shown = f"def {node.name}" if isinstance(node, ast.FunctionDef) else ast.unparse(node)
         file = inspect.getsourcefile(self.function)
         raise TemplateError(f"{file}:{getattr(node, 'lineno', '?')}: in `{shown}`: {why}")
+
+
+def _reached(first: Iterable[Template], further: Callable[[Template], Iterable[Template]]) -> set[Template]:
+    found: set[Template] = set()
+    todo = [*first]
+    while todo:
+        met = todo.pop()
+        todo += () if met in found else further(met)
+        found.add(met)
+    return found
 
 
 def template(

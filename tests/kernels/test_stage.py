@@ -57,6 +57,32 @@ def test_a_caller_of_pointers_is_shared_by_schedules_that_differ_in_run_time_val
     assert len({source.identity for source in sources}) == 2, "kc is passed in; mr is compiled into the micro-kernel"
 
 
+def test_what_a_schedule_does_not_decide_is_not_specialised_again():
+    one, other = (specialise(direct, {**VALUES, "mr": mr}, "float64") for mr in (1, 2))
+    assert one.callees[0] is other.callees[0]
+
+
+def test_equal_values_that_read_differently_are_told_apart():
+    texts = {specialise(direct, {"factor": factor}, "float64").callees[0].text for factor in (1, True, 1.0)}
+    assert len(texts) == 3
+
+
+@template("void(T[::1])")
+def assigns_two_at_once(p, out):
+    first = second = p.mr
+    for i in range(first):
+        out[i] = second
+    else:  # noqa: PLW0120
+        out[0] = p.kc
+
+
+def test_statements_keep_all_their_parts():
+    text = specialise(assigns_two_at_once, VALUES, "float64").text
+    assert text.endswith(
+        "first = second = 1\n    for i in range(first):\n        out[i] = second\n    else:\n        out[0] = 7\n"
+    )
+
+
 def test_a_callee_has_a_source_of_its_own_that_the_caller_imports():
     one, other = (specialise(direct, {**VALUES, "factor": f}, "float64") for f in (3, 4))
     assert one.callees[0].key != other.callees[0].key
@@ -110,6 +136,16 @@ def assigns_a_static_variable(p, out):
         out[i] = 0
 
 
+@template()
+def calls_its_caller(p, x):
+    return goes_in_circles(p, x)
+
+
+@template()
+def goes_in_circles(p, x):
+    return calls_its_caller(p, x)
+
+
 @template("void(T[::1])", runtime=("kc",))
 def hides_a_run_time_parameter(p, out):
     for kc in range(p.kc):
@@ -124,6 +160,7 @@ def hides_a_run_time_parameter(p, out):
         (uses_an_object, 2, "UNKNOWN", "no template"),
         (divides_by_zero, 2, "p.mr // (p.mr - 1)", "ZeroDivisionError"),
         (forgets_the_schedule, 2, "twice(out[0])", "first argument"),
+        (goes_in_circles, 1, "def goes", "calls itself"),
         (hides_a_run_time_parameter, 1, "def hides", "another name"),
         (assigns_a_static_variable, 2, "`i`", "nothing else assigns"),
     ],
