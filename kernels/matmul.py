@@ -179,7 +179,7 @@ def micro(p, depth, a, ao, lda, b, bo, ldb, out, at, rows, columns, depth_before
         tile_store_part(tile, out, at, n, rows, columns)
 
 
-@template("void(T[::1], intp, intp, intp, intp, T[::1])")
+@template("void(T[::1], intp, intp, intp, intp, T[::1])", runtime=("mr",))
 def copy_a(p, a, at, lda, rows, depth, panel):
     """Panels of ``mr`` rows, the last filled up with zeros; each a run of rows, or of columns."""
     for r in range((rows + p.mr - 1) // p.mr * p.mr):
@@ -198,19 +198,18 @@ def copy_a(p, a, at, lda, rows, depth, panel):
                 panel[base + k] = a[at + r * lda + k]
 
 
-@template("void(T[::1], intp, intp, intp, intp, T[::1])")
+@template("void(T[::1], intp, intp, intp, intp, T[::1])", runtime=("nv",))
 def copy_b(p, b, at, ldb, depth, columns, panel):
     """Panels of ``nv * lanes`` columns, row after row, the last filled up with zeros."""
     width = p.nv * p.lanes
     for j in range(0, columns, width):
         for k in range(depth):
             source, target = at + k * ldb + j, j * depth + k * width
-            for v in static(p.nv):
-                left = columns - j - v * p.lanes
-                if left >= p.lanes:
-                    store(panel, target + v * p.lanes, load(b, source + v * p.lanes, p.lanes))
+            for v in range(0, width, p.lanes):
+                if columns - j - v >= p.lanes:
+                    store(panel, target + v, load(b, source + v, p.lanes))
                 else:
-                    store(panel, target + v * p.lanes, masked_load(b, source + v * p.lanes, p.lanes, max(0, left)))
+                    store(panel, target + v, masked_load(b, source + v, p.lanes, columns - j - v))
 
 
 @template(
