@@ -7,7 +7,7 @@ Source: McCalpin, Memory Bandwidth and Machine Balance in Current High Performan
 
 Genes, and what they do to the machine:
 - ``variant``: *loop* is one scalar statement, vectorised as LLVM likes; *vector* loads, computes and stores a register
-  tile a turn; *ahead* also prefetches at a distance; *fetched* prefetches a block of b, then of c, and computes it next,
+  tile a turn; *ahead* also prefetches at a distance; *fetched* prefetches a block of b, then of c, and computes it,
   so that a DRAM page once opened is used up; *buffered* computes a block into a cached buffer and writes it out
   afterwards, so that the bus turns round from reading to writing once a block.
 - ``streams``: parts of the range that are walked together, each with a hardware prefetcher and a DRAM bank of its own.

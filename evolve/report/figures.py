@@ -75,7 +75,7 @@ def champion_curve(
         return None
     drawing = _Drawing()
     cap = bound.baseline_s / bound.time_s if bound else None
-    has_null = _null(drawing, individuals, cap or math.inf)
+    has_null = _null(drawing, individuals, bound)
     _steps(drawing, individuals)
     _levels(drawing, cap)
     _fresh(drawing, checkpoints, publication, len(paid(individuals)))
@@ -202,22 +202,19 @@ def _plain(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _null(drawing: _Drawing, individuals: Sequence[Individual], cap: float) -> bool:
-    """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing.
-
-    Its tail knows nothing of the cap, which no draw can beat: what lies above is drawn at the cap.
-    """
-    null, last = Null.of(individuals), len(paid(individuals))
+def _null(drawing: _Drawing, individuals: Sequence[Individual], bound: Bound | None) -> bool:
+    """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing."""
+    null, last = Null.of(individuals, bound), len(paid(individuals))
     counts = np.unique(np.geomspace(1, max(1, last), _NULL_POINTS).round().astype(int))
     curve = null.curve([int(n) for n in counts]) if null else []
     if not curve:
         return False
-    _null_band(drawing, curve, cap)
+    _null_band(drawing, curve)
     known = [point for point in curve if not point.is_extrapolated]
     for part, dash in ((known, "solid"), (known[-1:] + curve[len(known) :], "dot")):
         trace = go.Scatter(
             x=[point.n for point in part],
-            y=[min(cap, math.exp(point.fitness.estimate)) for point in part],
+            y=[math.exp(point.fitness.estimate) for point in part],
             mode="lines",
             line={"color": ORANGE, "width": 2, "dash": dash},
             hovertemplate="best of %{x} random draws: %{y:.3g}x<extra></extra>",
@@ -228,11 +225,11 @@ def _null(drawing: _Drawing, individuals: Sequence[Individual], cap: float) -> b
     return True
 
 
-def _null_band(drawing: _Drawing, curve: Sequence[NullPoint], cap: float) -> None:
+def _null_band(drawing: _Drawing, curve: Sequence[NullPoint]) -> None:
     ends = [(p.n, p.fitness.high) for p in curve] + [(p.n, p.fitness.low) for p in reversed(curve)]
     band = go.Scatter(
         x=[n for n, _ in ends],
-        y=[min(cap, math.exp(end)) for _, end in ends],
+        y=[math.exp(end) for _, end in ends],
         fill="toself",
         fillcolor=_BAND,
         line={"width": 0},

@@ -79,7 +79,7 @@ def page(store: Store, run_id: str) -> str:
         size=quantities.extents(run.size),
         dims=kernel.dims if kernel else (),
         throughput=_throughput(run, kernel, best),
-        luck=_luck(told["null"], best),
+        luck=_luck(told["null"]),
         missing=list(_missing(store, run, told)),
         pictures={picture.name: picture for picture in pictures if picture},
         phases=list(_phases(told["phases_s"])),
@@ -120,13 +120,11 @@ def _throughput(run: Run, kernel: Kernel | None, best: Told | None) -> str:
     return ", ".join(quantities.rate(count / best["time_s"], unit) for count, unit in rates if count)
 
 
-def _luck(null: Mapping[str, Any], best: Told | None) -> Told | None:
-    """The expected best of random draws; its extrapolation knows nothing of the cap, which no draw can beat."""
+def _luck(null: Mapping[str, Any]) -> Told | None:
+    """The expected best of random draws."""
     expected = null["best_of_n"]
     if expected is None:
         return None
-    if best and best["cap"] and expected["estimate"] > best["cap"]:
-        return {"speedup": None, "note": f"{null['control']} draws are too few to tell what {null['n']} would give"}
     guess = ", extrapolated" if null["is_extrapolated"] else ""
     note = f"expected best of {null['n']} random draws: {quantities.speedup(expected)}{guess}"
     return {"speedup": expected["estimate"], "note": note}

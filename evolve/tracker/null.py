@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evolve.store import Individual
+    from evolve.store import Bound, Individual
 
 LEAST_DRAWS = 10
 """Control draws below which no null is given."""
@@ -66,20 +66,23 @@ class Null:
             search would have paid for it and kept what it had. A duplicate counts as what it duplicates: the draws
             are independent, with repetition.
         measured: how many of the draws were measured.
+        cap: ln of the greatest speedup that the machine allows, which no draw can beat; inf where it is not known.
     """
 
     fitnesses: NDArray[np.float64]
     measured: int
+    cap: float = math.inf
 
     @classmethod
-    def of(cls, individuals: Sequence[Individual]) -> Null | None:
+    def of(cls, individuals: Sequence[Individual], bound: Bound | None = None) -> Null | None:
         """The null of a run; None with fewer than 10 control draws measured."""
         control = [i for i in individuals if i.evaluation.arm == "control" and i.record is not None]
         known = [i.fitness for i in control if i.fitness is not None]
         if len(known) < LEAST_DRAWS:
             return None
         failed = [min(known)] * (len(control) - len(known))
-        return cls(np.sort(np.array(known + failed, dtype=np.float64)), len(known))
+        cap = math.log(bound.baseline_s / bound.time_s) if bound else math.inf
+        return cls(np.sort(np.array(known + failed, dtype=np.float64)), len(known), cap)
 
     def best_of(self, n: int) -> NullPoint | None:
         """The expected best of n draws; None beyond ten times the control draws, or without a draw."""
@@ -92,8 +95,9 @@ class Null:
         weights = np.array([best_of_weights(m, n) for n in wanted]).reshape(len(wanted), m)
         rng = np.random.default_rng(m)
         resamples = np.sort(rng.choice(self.fitnesses, (_RESAMPLES, m)), axis=1)
-        lows, highs = np.percentile(resamples @ weights.T, _PERCENTILES, axis=0)
-        estimates = weights @ self.fitnesses
+        # the extrapolated tail knows nothing of the cap
+        lows, highs = np.minimum(self.cap, np.percentile(resamples @ weights.T, _PERCENTILES, axis=0))
+        estimates = np.minimum(self.cap, weights @ self.fitnesses)
         return [
             NullPoint(n, Estimate(float(estimate), float(low), float(high), _LEVEL), n > m)
             for n, estimate, low, high in zip(wanted, estimates, lows, highs, strict=True)

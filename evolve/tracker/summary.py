@@ -41,7 +41,7 @@ def summary(store: Store, run_id: str) -> dict[str, Any]:
         **_identity(run),
         **_progress(store, run, individuals),
         "champion": _champion(individuals, bound, publication, store.checkpoints(run.id)),
-        "null": _null(individuals),
+        "null": _null(individuals, bound),
         "verdict": run_verdict(individuals, bound, publication).as_dict(),
     }
     return {name: plain(value) for name, value in told.items()}
@@ -142,9 +142,9 @@ def _search_estimate(best: Individual, bound: Bound | None) -> dict[str, Any]:
     }
 
 
-def _null(individuals: Sequence[Individual]) -> dict[str, Any]:
+def _null(individuals: Sequence[Individual], bound: Bound | None) -> dict[str, Any]:
     """The expected best of as many random draws as there were evaluations, in speedup units."""
-    null, n = Null.of(individuals), len(paid(individuals))
+    null, n = Null.of(individuals, bound), len(paid(individuals))
     point = null.best_of(n) if null else None
     draws = [i for i in individuals if i.evaluation.arm == "control" and i.record is not None]
     return {

@@ -43,7 +43,7 @@ def run_verdict(individuals: Sequence[Individual], bound: Bound | None, publicat
     else:
         reasons += [
             _bound_reason(best, bound, publication),
-            *_luck_reasons(individuals, best),
+            *_luck_reasons(individuals, best, bound),
             _drought_reason(individuals),
         ]
     return Verdict("UNDECIDED", tuple(reasons))
@@ -60,8 +60,8 @@ def _bound_reason(best: Individual, bound: Bound | None, publication: Publicatio
     return f"by its search estimate alone the champion reaches {room.fraction:.0%} of the bound ({bound.limit})"
 
 
-def _luck_reasons(individuals: Sequence[Individual], best: Individual) -> list[str]:
-    reasons = [_null_reason(individuals, best)]
+def _luck_reasons(individuals: Sequence[Individual], best: Individual, bound: Bound | None) -> list[str]:
+    reasons = [_null_reason(individuals, best, bound)]
     if (found := surpassing(individuals)) is not None:
         reasons.append(
             f"{found.above} of {found.search} search evaluations beat the best of {found.control} control draws: "
@@ -70,8 +70,8 @@ def _luck_reasons(individuals: Sequence[Individual], best: Individual) -> list[s
     return reasons
 
 
-def _null_reason(individuals: Sequence[Individual], best: Individual) -> str:
-    null, n = Null.of(individuals), len(paid(individuals))
+def _null_reason(individuals: Sequence[Individual], best: Individual, bound: Bound | None) -> str:
+    null, n = Null.of(individuals, bound), len(paid(individuals))
     if null is None:
         return f"too few control draws for a null: {LEAST_DRAWS} must be measured"
     point = null.best_of(n)
