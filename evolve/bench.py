@@ -125,9 +125,9 @@ def run_suites(
 
 
 def _run(command: list[str], *, is_quiet: bool) -> None:
-    said = subprocess.PIPE if is_quiet else _STDERR
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if is_quiet else {"stdout": _STDERR}
     # where the packages lie: so they are found, and nothing of the user's own folder is
-    done = subprocess.run(command, check=False, stdout=said, text=True, cwd=SUITES.parents[1])
+    done = subprocess.run(command, check=False, text=True, cwd=SUITES.parents[1], **said)
     if done.returncode == _INTERRUPTED:
         raise KeyboardInterrupt
     if done.returncode != _PASSED:

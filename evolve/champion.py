@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from benchmarks.inference import Estimate, speedup_estimate
 from benchmarks.outcome import Measured
 
 if TYPE_CHECKING:
-    from benchmarks.inference import Estimate
     from evolve.store import Checkpoint, Individual
 
 LEAST_GAIN = 0.005  # ln units: eight compiles of one source differ by -0.3 to +0.9 %
@@ -22,9 +22,9 @@ class Title:
 
     Attributes:
         individual: None while the fixed baseline holds it.
-        fitness: ln(t_baseline / t_incumbent); from a checkpoint, a paired measurement against the baseline itself,
-            as soon as there is one: gains of successive incumbents are not multiplied.
-        speedup: of that checkpoint.
+        fitness: ln(t_baseline / t_incumbent); from a paired measurement against the baseline itself, as soon as there
+            is one: gains of successive incumbents are not multiplied.
+        speedup: what that measurement found: a checkpoint, or the race that took the title from the baseline.
     """
 
     individual: Individual | None = None
@@ -43,7 +43,11 @@ class Title:
         if record is None or not isinstance(record.outcome, Measured) or individual.evaluation.duplicate_of is not None:
             return self
         wins = record.outcome.low > 0 and record.outcome.log_ratio > LEAST_GAIN
-        return Title(individual, self.fitness + record.outcome.log_ratio) if wins else self
+        if not wins:
+            return self
+        samples = record.outcome.samples
+        first = speedup_estimate(samples.candidate_s, samples.incumbent_s) if self.individual is None else None
+        return Title(individual, self.fitness + record.outcome.log_ratio, first)
 
     def confirmed(self, checkpoint: Checkpoint) -> Title:
         """The title with its holder measured against the baseline."""

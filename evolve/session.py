@@ -191,6 +191,7 @@ class Session:
         title = self.title.challenged(self.individuals[record.evaluation - 1])
         if title is not self.title:
             self.title, self._incumbent = title, None
+            self.last_speedup = title.speedup or self.last_speedup
 
     def checkpoint(self) -> None:
         """Measure a new incumbent against the fixed baseline, so that its fitness is not a product of gains.
@@ -288,6 +289,5 @@ class Session:
         """Keep the bound with the baseline's time, once: the cap line of every picture."""
         if self.store.bound(self.run.id) is None:
             self.show("baseline", "timing the plain loop")
-            baseline_s = self.harness.first_incumbent().time_s
             bound = self.around.bound
-            self.store.add_bound(Bound(self.run.id, utc_now(), bound.limit, bound.time_s, baseline_s))
+            self.store.add_bound(Bound(self.run.id, utc_now(), bound.limit, bound.time_s, self.incumbent.time_s))

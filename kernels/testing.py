@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import math
 import sys
+from itertools import count, cycle, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from kernels.contract import Kernel, Size, Unavailable
-from kernels.language import Handle, Schedule, Source, SourceFolder, Template, specialise
+from kernels.language import Parameter, Schedule, Source, SourceFolder, Space, Value, specialise
+from kernels.language.space import near_values
 from kernels.language.stage import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -32,7 +34,7 @@ _LINE_BYTES = 64
 
 
 class KernelTestCase:
-    """Checks one kernel: on awkward sizes, from unaligned addresses, with poisoned output and scratch memory.
+    """Checks a kernel on awkward sizes, at unaligned addresses, with poison in output and scratch memory.
 
     Attributes:
         kernel: the kernel under test.
@@ -45,126 +47,236 @@ class KernelTestCase:
     seed: ClassVar[int] = 1
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Run tests that take a dtype once for each."""
+        """Runs a test that takes a dtype once for each."""
         if "dtype" in metafunc.fixturenames:
             metafunc.parametrize("dtype", self.kernel.dtypes)
 
     def schedules(self) -> list[Schedule]:
-        """The default schedule and random ones."""
-        rng = np.random.default_rng(self.seed)
-        return [self.kernel.space.default, *(self.kernel.space.sample(rng) for _ in range(self.random_schedules))]
+        """The default schedule and random ones, which take turns at the values of the genes that switch others."""
+        space, rng = self.kernel.space, np.random.default_rng(self.seed)
+        switches = {name for parameter in space.parameters for name in parameter.when}
+        settings = [{name: value} for name in sorted(switches) for value in space.by_name[name].values] or [{}]
+        drawn = (next(_legal(space, rng, setting)) for setting in islice(cycle(settings), self.random_schedules))
+        return [space.default, *drawn]
+
+    def source(self, schedule: Schedule, dtype: str) -> Source:
+        """The specialised source of a schedule."""
+        return specialise(self.kernel.template(schedule), schedule, dtype)
+
+    def identity(self, schedule: Schedule, dtype: str) -> tuple[Any, ...]:
+        """All that tells what runs: the code, and what is passed to it."""
+        source = self.source(schedule, dtype)
+        return source.identity, *(schedule[name] for name in source.runtime)
+
+    def trials(self, dtype: str) -> list[Trial]:
+        """A problem of every awkward size; the arrays of each begin at another place within a cache line."""
+        return [Trial(self.kernel, size, dtype, shift) for shift, size in enumerate(self.kernel.verify_sizes)]
 
     # ---- the definition
 
     def test_describes_itself(self) -> None:
-        """A summary, known dtypes, and sizes with an extent for each dimension."""
+        """A summary, known dtypes, sizes with an extent for each dimension."""
         assert self.kernel.summary
         assert self.kernel.dtypes
         assert set(self.kernel.dtypes) <= set(DTYPES)
-        for size in (self.kernel.default_size, *self.kernel.verify_sizes):
-            assert len(size) == len(self.kernel.dims)
+        assert all(len(size) == len(self.kernel.dims) for size in (self.kernel.default_size, *self.kernel.verify_sizes))
 
-    def test_problems_have_the_size_that_was_asked_for(self, dtype: str) -> None:
-        """Contiguous inputs of the dtype with values in [0.5, 2), the same for the same seed."""
+    def test_problems_are_what_was_asked_for(self, dtype: str) -> None:
+        """Contiguous inputs of that size and dtype with values in [0.5, 2), the same for the same seed."""
         for size in self.kernel.verify_sizes:
-            problem, again = (self.kernel.problem(size, dtype, np.random.default_rng(5)) for _ in range(2))
-            assert self.kernel.size_of(*problem.inputs) == size
-            assert self.kernel.out_shape(size) == problem.out_shape
-            for value, same in zip(map(np.asarray, problem.inputs), map(np.asarray, again.inputs), strict=True):
-                assert value.flags.c_contiguous
+            one, same = (self.kernel.problem(size, dtype, np.random.default_rng(self.seed)) for _ in range(2))
+            assert self.kernel.size_of(*one.inputs) == size
+            assert self.kernel.out_shape(size) == one.out_shape
+            for value, again in zip(map(np.asarray, one.inputs), same.inputs, strict=True):
                 assert value.dtype == dtype
+                assert value.flags.c_contiguous
                 assert np.all((value >= 0.5) & (value < 2))
-                np.testing.assert_array_equal(value, same)
+                np.testing.assert_array_equal(value, again)
 
-    def test_the_reference_has_the_outputs_shape(self) -> None:
-        """And float64 precision."""
+    def test_the_reference_is_float64_of_the_outputs_shape(self, dtype: str) -> None:
+        """Whatever the dtype of its inputs."""
         for size in self.kernel.verify_sizes:
-            problem = self.kernel.problem(size, self.kernel.dtypes[0], np.random.default_rng(5))
+            problem = self.kernel.problem(size, dtype, np.random.default_rng(self.seed))
             truth = self.kernel.reference(*problem.inputs)
             assert truth.shape == problem.out_shape
             assert truth.dtype == np.float64
 
     def test_work_is_positive_and_grows_with_each_extent(self, dtype: str) -> None:
-        """Bytes written are those of the output."""
+        """And counts the bytes of the output."""
         for size in self.kernel.verify_sizes:
             work = self.kernel.work(size, dtype)
             assert work.read_bytes > 0
             assert work.write_bytes == math.prod(self.kernel.out_shape(size)) * np.dtype(dtype).itemsize
-            for axis in range(len(size)):
-                larger = self.kernel.work((*size[:axis], 2 * size[axis], *size[axis + 1 :]), dtype)
+            for axis, extent in enumerate(size):
+                larger = self.kernel.work((*size[:axis], 2 * extent, *size[axis + 1 :]), dtype)
                 assert larger.moved_bytes > work.moved_bytes
                 assert larger.flop > work.flop or larger.flop == work.flop == 0
 
-    def test_exact_or_within_a_tolerance_that_means_something(self, dtype: str) -> None:
-        """A relative error of one in a thousand is no longer rounding."""
+    def test_the_tolerance_is_rounding(self, dtype: str) -> None:
+        """A relative error of a thousandth is something else."""
         for size in self.kernel.verify_sizes:
             assert 0 <= self.kernel.tolerance(size, dtype) < 1e-3
 
     # ---- the space
 
     def test_illegal_schedules_are_refused_with_a_reason(self) -> None:
-        """Unknown and missing genes, values that a gene has not, and whatever constraints forbid."""
+        """Unknown and missing genes, values that a gene has not, and whatever a constraint forbids."""
         space = self.kernel.space
         values = dict(space.default)
-        name, _ = values.popitem()
+        last, _ = values.popitem()
         assert space.is_legal(values)
         assert space.is_legal({**space.default, "no such gene": 1})
-        assert space.is_legal({**space.default, name: "no such value"})
-        for drawn in _draws(self.kernel, np.random.default_rng(self.seed)):
-            refused = any(not constraint.holds(drawn) for constraint in space.constraints)
-            assert bool(space.is_legal(drawn)) == refused
+        assert space.is_legal({**space.default, last: "no such value"})
+        for drawn in islice(_draws(space, np.random.default_rng(self.seed), {}), 200):
+            is_forbidden = any(not constraint.holds(drawn) for constraint in space.constraints)
+            assert bool(space.is_legal(drawn)) == is_forbidden
 
     def test_every_gene_reaches_the_machine(self, dtype: str) -> None:
-        """Changing one changes the generated code or what is passed to it."""
-        rng, space = np.random.default_rng(self.seed), self.kernel.space
-        silent = {parameter.name for parameter in space.parameters}
-        for _ in range(200):
-            one = space.sample(rng)
-            for other in space.neighbours(one):
-                changed = [name for name in silent if one[name] != other[name]]
-                if len(changed) == 1 and self._identity(one, dtype) != self._identity(other, dtype):
-                    silent -= set(changed)
-            if not silent:
-                break
-        assert not silent
-
-    def _identity(self, schedule: Schedule, dtype: str) -> tuple[Any, ...]:
-        source = self._source(schedule, dtype)
-        return source.identity, tuple(schedule[name] for name in source.runtime)
-
-    def _source(self, schedule: Schedule, dtype: str) -> Source:
-        return specialise(self.kernel.template(schedule), schedule, dtype)
+        """Changing one changes the generated code, or what is passed to it."""
+        rng = np.random.default_rng(self.seed)
+        for parameter in self.kernel.space.parameters:
+            pairs = islice(_variations(self.kernel.space, parameter, rng), 20)
+            assert any(self.identity(one, dtype) != self.identity(other, dtype) for one, other in pairs), parameter.name
 
     # ---- the code
 
     def test_specialising_is_deterministic(self, dtype: str) -> None:
-        """The same schedule is the same text."""
+        """The same schedule always makes the same text."""
         for schedule in self.schedules():
-            assert self._source(schedule, dtype) == self._source(schedule, dtype)
+            assert self.source(schedule, dtype) == self.source(schedule, dtype)
 
     def test_a_source_is_compiled_once_and_found_on_disk(self, tmp_path: Path) -> None:
-        """Loaded afresh, as by another process, nothing is compiled."""
+        """Loaded as another process would, it is not compiled again."""
         folder = SourceFolder(tmp_path)
-        handle = folder.write(self._source(self.kernel.space.default, self.kernel.dtypes[0]))
+        handle = folder.write(self.source(self.kernel.space.default, self.kernel.dtypes[0]))
         folder.load(handle)
         for name in [name for name in sys.modules if handle.key in name]:
             del sys.modules[name]
-        stats = folder.load(handle).function.stats  # type: ignore[attr-defined]  # a Numba dispatcher
-        assert stats.cache_hits
-        assert not stats.cache_misses
+        statistics: Any = getattr(folder.load(handle).function, "stats")  # noqa: B009 - of a Numba dispatcher
+        assert statistics.cache_hits
+        assert not statistics.cache_misses
 
     def test_schedules_are_right(self, dtype: str, tmp_path: Path) -> None:
-        """The default and random schedules, on every awkward size."""
+        """The default and random ones, at every awkward size."""
         folder = SourceFolder(tmp_path)
+        trials = self.trials(dtype)
         for schedule in self.schedules():
-            source = self._source(schedule, dtype)
-            runtime = tuple(int(schedule[name]) for name in source.runtime)
-            for trial in self._trials(dtype):
-                trial.check(folder, folder.write(source), runtime, self.kernel.workspace(schedule, trial.size), schedule)
+            source = self.source(schedule, dtype)
+            compiled = folder.load(folder.write(source))
+            extra = (*(int(schedule[name]) for name in source.runtime), *compiled.pointers)
+            for trial in trials:
+                scratch = self.kernel.workspace(schedule, trial.size)
+                trial.run(compiled.function, str(schedule), scratch, extra)
 
     def test_the_baseline_is_right(self, dtype: str, tmp_path: Path) -> None:
-        """Against the same reference as the schedules."""
+        """At every awkward size, like any schedule."""
         folder = SourceFolder(tmp_path)
+        compiled = folder.load(folder.write(specialise(self.kernel.baseline, {}, dtype)))
+        for trial in self.trials(dtype):
+            trial.run(compiled.function, "baseline")
 
     def test_rivals_are_right(self, dtype: str) -> None:
         """Those that are installed."""
+        for name, make in self.kernel.rivals.items():
+            try:
+                rival = make()
+            except Unavailable:
+                continue
+            for trial in self.trials(dtype):
+                trial.run(rival, name)
+
+
+class Trial:
+    """A problem in arrays that a kernel cannot leave unseen.
+
+    Args:
+        kernel: whose problem.
+        size: its extents.
+        dtype: of its arrays.
+        shift: elements from the start of a cache line to the start of the first array; one more for each further one.
+    """
+
+    def __init__(self, kernel: Kernel, size: Size, dtype: str, shift: int) -> None:
+        problem = kernel.problem(size, dtype, np.random.default_rng(shift))
+        self.size, self.dtype = size, dtype
+        self.tolerance = kernel.tolerance(size, dtype)
+        self.truth = kernel.reference(*problem.inputs)
+        self.pristine = problem.inputs
+        self._shifts = count(shift)
+        self._guarded: list[Guarded] = []
+        self.inputs = tuple(self._placed(value) for value in problem.inputs)
+        self.out = self._allocated(problem.out_shape)
+
+    def run(
+        self, function: Callable[..., Any], name: str, scratch: tuple[int, ...] = (), extra: tuple[int, ...] = ()
+    ) -> None:
+        """Calls a kernel and checks all that it left behind.
+
+        Raises:
+            AssertionError: wrong numbers, changed inputs, or a write outside the output and the scratch arrays.
+        """
+        where = f"{name} at size {'x'.join(map(str, self.size))} in {self.dtype}"
+        self.out.fill(np.nan)
+        function(*self.inputs, self.out, *(self._allocated((elements,)) for elements in scratch), *extra)
+        np.testing.assert_allclose(self.out, self.truth, rtol=self.tolerance, atol=0, err_msg=where)
+        for value, before in zip(self.inputs, self.pristine, strict=True):
+            np.testing.assert_array_equal(value, before, err_msg=f"{where} changed an input")
+        assert all(guarded.is_intact for guarded in self._guarded), f"{where} wrote outside its arrays"
+
+    def _placed(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        array = self._allocated(value.shape)
+        array[...] = value
+        return array
+
+    def _allocated(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        guarded = Guarded(shape, self.dtype, next(self._shifts))
+        self._guarded.append(guarded)
+        return guarded.array
+
+
+class Guarded:
+    """An array of NaN between two margins of canaries.
+
+    Args:
+        shape: of the array.
+        dtype: a floating-point one.
+        shift: elements from the start of a cache line to the start of the array.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, shift: int) -> None:
+        item_bytes = np.dtype(dtype).itemsize
+        body_bytes = math.prod(shape) * item_bytes
+        self._memory = np.full(body_bytes + 2 * _MARGIN_BYTES, _CANARY, np.uint8)
+        aligned = _LINE_BYTES - self._memory.ctypes.data % _LINE_BYTES
+        start = aligned + _MARGIN_BYTES // 2 + shift * item_bytes % _LINE_BYTES
+        self._margins = (self._memory[:start], self._memory[start + body_bytes :])
+        self.array: NDArray[Any] = np.ndarray(shape, dtype, buffer=self._memory, offset=start)
+        self.array.fill(np.nan)
+
+    @property
+    def is_intact(self) -> bool:
+        """False once a canary has been overwritten."""
+        return all(np.all(margin == _CANARY) for margin in self._margins)
+
+
+def _draws(space: Space, rng: np.random.Generator, fixed: Mapping[str, Value]) -> Iterator[Schedule]:
+    """Random values of every gene that is not fixed, whatever the constraints say."""
+    while True:
+        drawn = {p.name: p.values[int(rng.integers(len(p.values)))] for p in space.parameters}
+        yield space.canonical({**drawn, **fixed})
+
+
+def _legal(space: Space, rng: np.random.Generator, fixed: Mapping[str, Value]) -> Iterator[Schedule]:
+    """The legal ones among 10,000 draws."""
+    return (drawn for drawn in islice(_draws(space, rng, fixed), 10_000) if space.is_legal(drawn) is None)
+
+
+def _variations(space: Space, parameter: Parameter, rng: np.random.Generator) -> Iterator[tuple[Schedule, Schedule]]:
+    """Pairs of legal schedules that differ in one gene, and in those that it switches on and off."""
+    for one in _legal(space, rng, {name: values[0] for name, values in parameter.when.items()}):
+        others = (
+            space.canonical({**one, parameter.name: value}) for value in near_values(parameter, one[parameter.name])
+        )
+        yield from ((one, other) for other in others if space.is_legal(other) is None)

@@ -56,12 +56,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     with options.opened(store, create=True) as facts:
         runs = _standard_runs(facts, kernels, wait=wait, is_quiet=quiet) if is_evolving else facts.runs()
         found = _measured(facts, runs, kernels, is_quick=quick, wait=wait, is_quiet=quiet)
-    output.result(bench.plain(found), bench.text(found))
+    shown = _compared(found.machine.id) if compare else ""
+    output.result(bench.plain(found), "\n\n".join(filter(None, [bench.text(found), shown])))
     if results:
         results.write_text(bench.markdown(found), encoding="utf-8")
         output.note(f"\nresults  {results}")
-    if compare:
-        output.note(_compared(found.machine.id))
     output.next("evolve bench --compare" if found.runs else "evolve run matmul")
 
 
