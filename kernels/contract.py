@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,18 @@ Rival = Callable[..., Any]
 
 class Unavailable(Exception):  # noqa: N818 - a state, not a fault
     """A rival's library is not installed, or has no such operation for this dtype."""
+
+
+def installed(module: str) -> Any:
+    """A rival's module.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise Unavailable(f"{module} is not installed") from error
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,6 @@ Three algorithms. *naive*: three scalar loops, in any order. *tiled*: the same l
 *packed*: blocks of a and b are copied into panels, and a micro-kernel keeps a tile of the result in registers while it
 walks a pair of panels (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008; names of the
 blocks as in BLIS). The loop nest is compiled once for all register tiles: micro-kernel and packing are passed in.
-
-Genes, and what they do to the machine:
-- ``order`` (naive, tiled): which index runs innermost, so which matrices are walked along their rows.
-- ``mc kc nc``: the block of a (mc x kc) is to stay in L2, a panel of b (kc x nr) in L1, the block of b (kc x nc) in L3.
-- ``mr nv lanes``: the register tile is ``mr`` rows of ``nv`` vectors of ``lanes``. Bigger tiles do more arithmetic for
-  each load, until they no longer fit the registers.
-- ``steps``: updates in one turn of the micro-kernel's loop.
-- ``by_column``: the order within an update: rows of a outermost, or vectors of b.
-- ``pack_a pack_b``: copy a block into panels, or read it where it lies (panels stay in fewer pages and cache sets).
-- ``a_columns``: a panel of a holds columns of mr, read in one stream, instead of mr rows.
-- ``ahead_a ahead_b``: updates ahead of which panels are fetched into L1; 0 leaves it to the hardware.
-- ``fetch_out``: the result's tile is fetched into L1 before the panels are walked.
-- ``outer``: order of the loops over blocks of columns (j), depth (p) and rows (i).
-- ``rows_inside``: within a block, rows of tiles run innermost (b's panel stays in L1), or columns (a's does).
 """
 
 from __future__ import annotations
@@ -30,7 +16,7 @@ import os
 import llvmlite.binding
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work, installed
 from kernels.language import (
     Schedule,
     Space,
@@ -62,31 +48,31 @@ _LOOPS = {"variant": ("naive", "tiled")}
 _BLOCKED = {"variant": ("tiled", "packed")}
 _PACKED = {"variant": ("packed",)}
 _LINE_BYTES = 64
+_MC = (24, 48, 72, 96, 120, 144, 192, 240, 288, 384, 512)
+_KC = (64, 96, 128, 192, 256, 320, 384, 512, 768, 1024)
+_NC = (64, 128, 256, 512, 1024, 2048)
+_AHEAD = (0, 2, 4, 8, 16, 32)
 
 SPACE = Space(
     [
         choice("variant", ("packed", "tiled", "naive"), "algorithm"),
-        permutation("order", "ikj", "loop order of the scalar loops", when=_LOOPS),
-        integer(
-            "mc", (24, 48, 72, 96, 120, 144, 192, 240, 288, 384, 512), "rows of a block", default=96, when=_BLOCKED
-        ),
-        integer(
-            "kc", (64, 96, 128, 192, 256, 320, 384, 512, 768, 1024), "depth of a block", default=256, when=_BLOCKED
-        ),
-        integer("nc", (64, 128, 256, 512, 1024, 2048), "columns of a block", default=1024, when=_BLOCKED),
-        integer("mr", range(1, 17), "rows of the register tile", default=4, when=_PACKED),
+        permutation("order", "ikj", "loop order: which matrices are walked along their rows", when=_LOOPS),
+        integer("mc", _MC, "rows of a's block, which is to stay in L2", default=96, when=_BLOCKED),
+        integer("kc", _KC, "depth of a block: a panel of b is to stay in L1", default=256, when=_BLOCKED),
+        integer("nc", _NC, "columns of b's block, which is to stay in L3", default=1024, when=_BLOCKED),
+        integer("mr", range(1, 17), "rows of the register tile: more arithmetic a load", default=4, when=_PACKED),
         integer("nv", range(1, 7), "vectors in a row of the register tile", default=2, when=_PACKED),
         power_of_two("lanes", 2, 16, "elements of a vector", default=4, when=_PACKED),
         power_of_two("steps", 1, 8, "updates in one turn of the inner loop", when=_PACKED),
-        flag("by_column", "vectors of b outermost within an update", when=_PACKED),
-        flag("pack_a", "copy a block of a into panels", default=True, when=_PACKED),
-        flag("pack_b", "copy a block of b into panels", default=True, when=_PACKED),
-        flag("a_columns", "panels of a hold columns", when=_PACKED),
-        integer("ahead_a", (0, 2, 4, 8, 16, 32), "updates ahead to fetch a", when=_PACKED),
-        integer("ahead_b", (0, 2, 4, 8, 16, 32), "updates ahead to fetch b", when=_PACKED),
-        flag("fetch_out", "fetch the result's tile first", when=_PACKED),
-        permutation("outer", "jpi", "order of the loops over blocks", when=_PACKED),
-        flag("rows_inside", "rows of tiles run innermost", default=True, when=_PACKED),
+        flag("by_column", "vectors of b outermost within an update, not rows of a", when=_PACKED),
+        flag("pack_a", "copy a's block into panels: few pages, no clash of cache sets", default=True, when=_PACKED),
+        flag("pack_b", "copy b's block into panels", default=True, when=_PACKED),
+        flag("a_columns", "a panel of a holds columns, read in one stream, not rows", when=_PACKED),
+        integer("ahead_a", _AHEAD, "updates ahead to fetch a into L1; 0 leaves it to the hardware", when=_PACKED),
+        integer("ahead_b", _AHEAD, "updates ahead to fetch b into L1", when=_PACKED),
+        flag("fetch_out", "fetch the result's tile into L1 before the panels are walked", when=_PACKED),
+        permutation("outer", "jpi", "order of the loops over blocks of columns, depth, rows", when=_PACKED),
+        flag("rows_inside", "rows of tiles run innermost: b's panel stays in L1, not a's", default=True, when=_PACKED),
     ],
     [
         # 32 registers of AVX-512, or 16 pairs of narrower ones; b's row needs room beside the tile
@@ -101,16 +87,8 @@ SPACE = Space(
 @template("void(T[:, ::1], T[:, ::1], T[:, ::1])")
 def naive(p, a, b, out):
     """Three scalar loops, in the order that ``order`` spells."""
-    m, depth = a.shape
-    n = b.shape[1]
     out[:] = p.dtype(0)
-    for first in range(m if p.order[0] == "i" else n if p.order[0] == "j" else depth):
-        for second in range(m if p.order[1] == "i" else n if p.order[1] == "j" else depth):
-            for third in range(m if p.order[2] == "i" else n if p.order[2] == "j" else depth):
-                i = first if p.order[0] == "i" else second if p.order[1] == "i" else third
-                j = first if p.order[0] == "j" else second if p.order[1] == "j" else third
-                k = first if p.order[0] == "k" else second if p.order[1] == "k" else third
-                out[i, j] += a[i, k] * b[k, j]
+    add_tile(p, a, b, out, 0, a.shape[0], 0, b.shape[1], 0, a.shape[1])
 
 
 @template("void(T[:, ::1], T[:, ::1], T[:, ::1])", runtime=("mc", "kc", "nc"))
@@ -221,16 +199,12 @@ def block(p, depth, a, ao, a_panel, lda, rows, b, bo, b_panel, ldb, columns, out
     """All tiles of one block; ``a_panel`` and ``b_panel`` are elements from one panel to the next."""
     n = out.shape[1]
     width = p.nv * p.lanes
-    if p.rows_inside:
-        for j in range(0, columns, width):
-            for i in range(0, rows, p.mr):
-                left, right = ao + i // p.mr * a_panel, bo + j // width * b_panel
-                micro(p, depth, a, left, lda, b, right, ldb, out, at + i * n + j, rows - i, columns - j, depth_before)
-    else:
-        for i in range(0, rows, p.mr):
-            for j in range(0, columns, width):
-                left, right = ao + i // p.mr * a_panel, bo + j // width * b_panel
-                micro(p, depth, a, left, lda, b, right, ldb, out, at + i * n + j, rows - i, columns - j, depth_before)
+    along_i, along_j = range(0, rows, p.mr), range(0, columns, width)
+    for x in along_j if p.rows_inside else along_i:
+        for y in along_i if p.rows_inside else along_j:
+            i, j = (y, x) if p.rows_inside else (x, y)
+            left, right = ao + i // p.mr * a_panel, bo + j // width * b_panel
+            micro(p, depth, a, left, lda, b, right, ldb, out, at + i * n + j, rows - i, columns - j, depth_before)
 
 
 @template(
@@ -399,10 +373,7 @@ def openblas_avx512() -> Rival:
     if not llvmlite.binding.get_host_cpu_features().get("avx512f"):
         raise Unavailable("this CPU has no AVX-512")
     os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
-    try:
-        from scipy.linalg import blas  # noqa: PLC0415 - loads the library
-    except ImportError as error:
-        raise Unavailable("scipy is not installed") from error
+    blas = installed("scipy.linalg.blas")
     gemms = {"float32": blas.sgemm, "float64": blas.dgemm}
     # BLAS is column-major: the transposed product of transposed views needs no copy
     return lambda a, b, out: gemms[str(a.dtype)](1.0, b.T, a.T, c=out.T, overwrite_c=1)
@@ -410,10 +381,7 @@ def openblas_avx512() -> Rival:
 
 def torch_mm() -> Rival:
     """``torch.mm``: oneDNN or MKL."""
-    try:
-        import torch  # noqa: PLC0415 - an optional rival
-    except ImportError as error:
-        raise Unavailable("torch is not installed") from error
+    torch = installed("torch")
     return lambda a, b, out: torch.mm(torch.from_numpy(a), torch.from_numpy(b), out=torch.from_numpy(out))
 
 

@@ -69,8 +69,8 @@ class KernelTestCase:
         return source.identity, *(schedule[name] for name in source.runtime)
 
     def trials(self, dtype: str) -> list[Trial]:
-        """A problem of every awkward size; the arrays of each begin at another place within a cache line."""
-        return [Trial(self.kernel, size, dtype, shift) for shift, size in enumerate(self.kernel.verify_sizes)]
+        """A problem of every awkward size, in aligned arrays and in others."""
+        return [Trial(self.kernel, size, dtype, shift) for size in self.kernel.verify_sizes for shift in (0, 1)]
 
     # ---- the definition
 
@@ -193,7 +193,7 @@ class Trial:
         kernel: whose problem.
         size: its extents.
         dtype: of its arrays.
-        shift: elements from the start of a cache line to the start of the first array; one more for each further one.
+        shift: array k starts ``k * shift`` elements behind the start of a cache line; k counts from 1.
     """
 
     def __init__(self, kernel: Kernel, size: Size, dtype: str, shift: int) -> None:
@@ -202,7 +202,7 @@ class Trial:
         self.tolerance = kernel.tolerance(size, dtype)
         self.truth = kernel.reference(*problem.inputs)
         self.pristine = problem.inputs
-        self._shifts = count(shift)
+        self._shifts = count(shift, shift)
         self._guarded: list[Guarded] = []
         self.inputs = tuple(self._placed(value) for value in problem.inputs)
         self.out = self._allocated(problem.out_shape)
@@ -275,8 +275,9 @@ def _legal(space: Space, rng: np.random.Generator, fixed: Mapping[str, Value]) -
 
 def _variations(space: Space, parameter: Parameter, rng: np.random.Generator) -> Iterator[tuple[Schedule, Schedule]]:
     """Pairs of legal schedules that differ in one gene, and in those that it switches on and off."""
-    for one in _legal(space, rng, {name: values[0] for name, values in parameter.when.items()}):
-        others = (
-            space.canonical({**one, parameter.name: value}) for value in near_values(parameter, one[parameter.name])
-        )
-        yield from ((one, other) for other in others if space.is_legal(other) is None)
+    name = parameter.name
+    for one in _legal(space, rng, {switch: values[0] for switch, values in parameter.when.items()}):
+        for value in near_values(parameter, one[name]):
+            other = space.canonical({**one, name: value})
+            if space.is_legal(other) is None:
+                yield one, other
