@@ -207,6 +207,16 @@ def block(p, depth, a, ao, a_panel, lda, rows, b, bo, b_panel, ldb, columns, out
             micro(p, depth, a, left, lda, b, right, ldb, out, at + i * n + j, rows - i, columns - j, depth_before)
 
 
+@template(runtime=("mr", "nv", "lanes", "rows_inside"), pointers=("micro",))
+def strip(p, depth, a, ao, a_panel, lda, rows, b_parts, out, at, depth_before):
+    """All tiles of a block's rows: of the columns of b that are read in place, then of those that were copied."""
+    flat, flat_at, n, here, panel, copied = b_parts
+    width = p.nv * p.lanes
+    if here:
+        block(p, depth, a, ao, a_panel, lda, rows, flat, flat_at, width, n, here, out, at, depth_before)
+    block(p, depth, a, ao, a_panel, lda, rows, panel, 0, width * depth, width, copied, out, at + here, depth_before)
+
+
 @template(
     "void(T[:, ::1], T[:, ::1], T[:, ::1], T[::1], T[::1])",
     runtime=("mr", "nv", "lanes", "mc", "kc", "nc", "pack_a", "pack_b", "rows_inside"),
@@ -234,65 +244,10 @@ def packed(p, a, b, out, panel_a, panel_b):
                 if p.outer[2] != "j" or j == 0:
                     copy_a(p, flat_a, (i + a_rows) * depth + k, depth, rows - a_rows, deep, panel_a)
                 at_a, at_b, at = i * depth + k, k * n + j, i * n + j
-                right, left = at + b_columns, at + a_rows * n
-                a_place, a_copy = p.mr * depth, p.mr * deep
+                b_parts = (flat_b, at_b, n, b_columns, panel_b, columns - b_columns)
                 if a_rows:
-                    if b_columns:
-                        block(
-                            p, deep, flat_a, at_a, a_place, depth, a_rows, flat_b, at_b, width, n, b_columns, out, at, k
-                        )
-                    block(
-                        p,
-                        deep,
-                        flat_a,
-                        at_a,
-                        a_place,
-                        depth,
-                        a_rows,
-                        panel_b,
-                        0,
-                        width * deep,
-                        width,
-                        columns - b_columns,
-                        out,
-                        right,
-                        k,
-                    )
-                if b_columns:
-                    block(
-                        p,
-                        deep,
-                        panel_a,
-                        0,
-                        a_copy,
-                        deep,
-                        rows - a_rows,
-                        flat_b,
-                        at_b,
-                        width,
-                        n,
-                        b_columns,
-                        out,
-                        left,
-                        k,
-                    )
-                block(
-                    p,
-                    deep,
-                    panel_a,
-                    0,
-                    a_copy,
-                    deep,
-                    rows - a_rows,
-                    panel_b,
-                    0,
-                    width * deep,
-                    width,
-                    columns - b_columns,
-                    out,
-                    left + b_columns,
-                    k,
-                )
+                    strip(p, deep, flat_a, at_a, p.mr * depth, depth, a_rows, b_parts, out, at, k)
+                strip(p, deep, panel_a, 0, p.mr * deep, deep, rows - a_rows, b_parts, out, at + a_rows * n, k)
 
 
 @template("void(T[:, ::1], T[:, ::1], T[:, ::1])")

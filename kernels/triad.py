@@ -93,7 +93,8 @@ def tiled(p, b, c, s, out, buffer):
     part = (out.size - first) // (p.streams * turn) * turn
     end = first + p.streams * part
     extent = p.block if p.variant in _BLOCKED else max(1, part)
-    baseline(p, b[:first], c[:first], s, out[:first])
+    for i in range(first):
+        out[i] = b[i] + s * c[i]
     for start in range(0, part, extent):
         count = min(extent, part - start)
         low = first + (start if p.direction == "up" else part - start - count)
@@ -116,7 +117,8 @@ def tiled(p, b, c, s, out, buffer):
                 tile_store(t, out, i, part)
         if p.variant == "buffered":
             empty(p, buffer, out, low, count, part)
-    baseline(p, b[end:], c[end:], s, out[end:])
+    for i in range(end, out.size):
+        out[i] = b[i] + s * c[i]
     if p.stores == "streaming":
         fence()
 
