@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 SUITES = Path(benchmarks.__file__).parent / "suites"
 
 _STDERR = 2  # descriptor: stdout is for the result
-_PASSED, _INTERRUPTED = 0, 2  # exit codes of pytest
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,21 @@ def champion(store: Store, run: Run) -> dict[str, Any]:
     }
 
 
-def saved(machine: str) -> list[Path]:
-    """Files of earlier measurements on a machine, the oldest first."""
-    return sorted(_storage(machine).glob("*/[0-9]*.json"), key=lambda file: file.name)
+def earlier_medians(machine: str, until: str) -> dict[str, float]:
+    """By benchmark the median that was saved last, in seconds.
+
+    Args:
+        machine: id of the machine.
+        until: time of day (``datetime`` of pytest-benchmark's JSON) before which it was measured.
+    """
+    medians: dict[str, float] = {}
+    for file in sorted(_storage(machine).glob("*/[0-9]*.json"), key=lambda file: file.name):
+        # a measurement that was killed while it was saved left half a file
+        with contextlib.suppress(ValueError, KeyError):
+            data = json.loads(file.read_text(encoding="utf-8"))
+            if data["datetime"] < until:
+                medians |= {one["name"]: one["stats"]["median"] for one in data["benchmarks"]}
+    return medians
 
 
 def _storage(machine: str) -> Path:
@@ -125,12 +137,16 @@ def run_suites(
 
 
 def _run(command: list[str], *, is_quiet: bool) -> None:
-    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if is_quiet else {"stdout": _STDERR}
-    # where the packages lie: so they are found, and nothing of the user's own folder is
-    done = subprocess.run(command, check=False, text=True, cwd=SUITES.parents[1], **said)
-    if done.returncode == _INTERRUPTED:
-        raise KeyboardInterrupt
-    if done.returncode != _PASSED:
+    done = subprocess.run(
+        command,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE if is_quiet else _STDERR,
+        stderr=subprocess.STDOUT if is_quiet else None,
+        # where the packages lie: so they are found, and nothing of the user's own folder is
+        cwd=SUITES.parents[1],
+    )
+    if done.returncode:
         sys.stderr.write(done.stdout or "")
         raise EvolveError("a benchmark failed", "pytest says above which and why")
 
@@ -144,16 +160,3 @@ def pytest_command(names: Collection[str], *, is_quick: bool) -> list[str]:
         *((f"--kernels={','.join(names)}",) if names else ()),
         *(("--quick",) if is_quick else ()),
     ]
-
-
-def comparison(before: Path, after: Path) -> str:
-    """Two files of figures side by side, as ``pytest-benchmark compare`` shows them."""
-    command = [
-        *(sys.executable, "-m", "pytest_benchmark", "compare", str(before), str(after)),
-        *("--group-by=fullname", "--columns=median,iqr,min,rounds", "--sort=name"),
-    ]
-    # it reads a conftest.py of the working directory
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=after.parent)
-    if done.returncode:
-        raise EvolveError(f"pytest-benchmark could not compare {before} and {after}", done.stderr.strip()[-300:])
-    return done.stdout.strip()

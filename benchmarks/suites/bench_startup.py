@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import benchmarks
 
-ROUNDS, QUICK_ROUNDS = 11, 3
+ROUNDS, QUICK_ROUNDS = 11, 1
 ROOT = Path(benchmarks.__file__).parents[1]
 
 COMMANDS = {

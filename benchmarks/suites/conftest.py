@@ -31,12 +31,17 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def own_core() -> Iterator[None]:
-    """Bind the process to the last processor for the length of a test: interrupts mostly land on the first."""
+    """Bind the process to the last processor for the length of a test: interrupts mostly land on the first.
+
+    Variables that a rival sets for its library are taken back, or fresh processes would measure another library.
+    """
     fingerprint()  # counts processors, so it must see all of them
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
+    processors, variables = os.sched_getaffinity(0), dict(os.environ)
+    os.sched_setaffinity(0, {max(processors)})
     yield
-    os.sched_setaffinity(0, before)
+    os.sched_setaffinity(0, processors)
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     Of all kernels or of some, with this machine's latest champion for each problem in the store, through
     pytest-benchmark. Figures are saved in your data folder.
     """
+    from evolve.bench import earlier_medians
     from evolve.cli.asked import known_kernel
     from evolve.report import bench
 
@@ -56,8 +57,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     with options.opened(store, create=True) as facts:
         runs = _standard_runs(facts, kernels, wait=wait, is_quiet=quiet) if is_evolving else facts.runs()
         found = _measured(facts, runs, kernels, is_quick=quick, wait=wait, is_quiet=quiet)
-    shown = _compared(found.machine.id) if compare else ""
-    output.result(bench.plain(found), "\n\n".join(filter(None, [bench.text(found), shown])))
+    before = earlier_medians(found.machine.id, found.suites["datetime"]) if compare else {}
+    output.result(bench.plain(found), bench.text(found, before))
     if results:
         results.write_text(bench.markdown(found), encoding="utf-8")
         output.note(f"\nresults  {results}")
@@ -106,10 +107,3 @@ def _measured(
     listed = [run for run in runs if run in best or (is_standard(run) and run.machine == machine.id)]
     ceilings = store.best_ceilings(machine.id) or {}
     return Results(machine, ceilings, suites, tuple(summary(store, run.id) for run in listed))
-
-
-def _compared(machine: str) -> str:
-    from evolve.bench import comparison, saved
-
-    files = saved(machine)
-    return comparison(*files[-2:]) if len(files) > 1 else "nothing was saved before on this machine"

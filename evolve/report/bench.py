@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evolve import __version__
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
-from evolve.report.text import facts
+from evolve.report.text import facts, table
 
 if TYPE_CHECKING:
     from evolve.bench import Results
@@ -42,9 +42,18 @@ def _without_samples(benchmark: Told) -> dict[str, Any]:
     }
 
 
-def text(results: Results) -> str:
-    """Each problem's champion against all others."""
-    return "\n\n".join(f"{_problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results))
+def text(results: Results, before: Mapping[str, float]) -> str:
+    """Each problem's champion against all others; and seconds beside earlier ones, by the benchmark's name."""
+    parts = [f"{_problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results)]
+    medians = {one["name"]: one["stats"]["median"] for one in results.suites["benchmarks"]}
+    rows = [_change(name, before[name], now_s) for name, now_s in medians.items() if name in before]
+    if rows:
+        parts.append(table(("seconds a call", "before", "now", "change"), rows))
+    return "\n\n".join(parts)
+
+
+def _change(name: str, before_s: float, now_s: float) -> tuple[str, ...]:
+    return name.partition("[")[2][:-1], seconds(before_s), seconds(now_s), f"{100 * (now_s / before_s - 1):+.1f} %"
 
 
 def _leaders(results: Results) -> list[Told]:
@@ -90,9 +99,9 @@ def _of_bound(one: Told) -> str:
 def markdown(results: Results) -> str:
     """The text of ``benchmarks/RESULTS.md``."""
     date = results.suites["datetime"][:10]
+    origin = f"Measured on {date} with evolve-kernels {__version__}."
     parts = [
-        f"# Results\n\nMeasured on {date} with evolve-kernels {__version__}. "
-        "`evolve bench --results` wrote this file and will overwrite it.",
+        f"# Results\n\n{origin} `evolve bench --results` wrote this file and will overwrite it.",
         *_machine(results),
         *_champions(results),
         *_absolute(results),
@@ -229,9 +238,9 @@ def _run(told: Told) -> tuple[str, ...]:
 def _ceilings(results: Results) -> Iterator[str]:
     yield "## Ceilings of the machine"
     yield "The best of all sweeps, one thread; bytes as a program counts them."
-    for table in ceiling_tables(results.ceilings):
-        yield f"{table.title}:"
-        yield _table(("", *table.columns), [(label, *cells) for label, cells in table.rows])
+    for peaks in ceiling_tables(results.ceilings):
+        yield f"{peaks.title}:"
+        yield _table(("", *peaks.columns), [(label, *cells) for label, cells in peaks.rows])
 
 
 def _startup(results: Results) -> Iterator[str]:

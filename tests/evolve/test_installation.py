@@ -29,7 +29,7 @@ def site(tmp_path):
 
 
 def _import(*path, statement="import evolve"):
-    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {[str(p) for p in path]!r}; {statement}"]
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {[str(p) for p in path]!r}; {statement}"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

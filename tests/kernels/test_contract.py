@@ -1,5 +1,6 @@
 """Every registered kernel keeps the contract, and ours offer a space worth searching."""
 
+import numpy as np
 import pytest
 
 import kernels
@@ -17,3 +18,18 @@ globals().update({f"Test_{name}": _case(name) for name in kernels.names()})
 def test_a_space_is_worth_searching(name):
     size = kernels.get(name).space.size
     assert size is None or size >= 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("softmax", [(4,)]),
+        ("transpose", [(2, 3, 4)]),
+        ("triad", [(4,), (5,), ()]),
+        ("triad", [(2, 2), (2, 2), ()]),
+    ],
+    ids=str,
+)
+def test_inputs_that_do_not_fit_are_refused(name, shapes):
+    with pytest.raises(ValueError, match="shape"):
+        kernels.get(name).size_of(*map(np.ones, shapes))

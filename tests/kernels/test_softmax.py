@@ -50,8 +50,3 @@ def test_nan_stays_in_its_row(folder, variant):
     out = softmax(folder, x, variant=variant, rows=2)
     assert np.isnan(out[0]).all()
     np.testing.assert_allclose(out[1], 1 / 40, rtol=1e-6)
-
-
-def test_a_vector_is_no_matrix_of_rows():
-    with pytest.raises(ValueError, match="matrix"):
-        SOFTMAX.size_of(np.ones(3))
