@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import importlib.util
 import pkgutil
+import sys
+from pathlib import Path
 
 from kernels.contract import Kernel, Problem, Size, Unavailable, Work
 
@@ -31,12 +34,28 @@ def names() -> list[str]:
     return sorted(_places())
 
 
+@functools.cache
+def _from_file(path: Path) -> Kernel:
+    if not path.is_file():
+        raise KeyError(f"no kernel file {path}")
+    spec = importlib.util.spec_from_file_location(f"kernel_file_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    # registered, because export reads a template's module back by its name
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kernel: Kernel = module.KERNEL
+    return kernel
+
+
 def get(name: str) -> Kernel:
-    """The kernel of that name.
+    """The kernel of that name, or of that file: a name that ends in ``.py`` is a path.
 
     Raises:
         KeyError: there is none; the message lists those there are.
     """
+    if name.endswith(".py"):
+        return _from_file(Path(name).absolute())
     if name not in _places():
         raise KeyError(f"no kernel {name!r}; there are {', '.join(names())}")
     kernel: Kernel = importlib.import_module(_places()[name]).KERNEL

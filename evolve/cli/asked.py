@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import kernels
@@ -37,7 +38,7 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
     budget = _understood(Budget.parse, asked.pop("budget"))
     _check_strategy(definition, asked["strategy"])
     made = Request(
-        kernel=kernel,
+        kernel=str(Path(kernel).absolute()) if kernel.endswith(".py") else kernel,
         size=size,
         dtype=dtype or _default_dtype(definition),
         budget=budget,
@@ -49,11 +50,13 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
 
 
 def known_kernel(name: str) -> Kernel:
-    """The kernel of that name.
+    """The kernel of that name, or of a file that is one.
 
     Raises:
         UsageError: there is none; the message offers what is close.
     """
+    if name.endswith(".py"):
+        return _understood(kernels.get, name)
     if name not in kernels.names():
         raise UsageError(f"no kernel {name!r}; there are {', '.join(kernels.names())}", closest(name, kernels.names()))
     return kernels.get(name)
@@ -62,8 +65,8 @@ def known_kernel(name: str) -> Kernel:
 def _understood(parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    except (ValueError, KeyError) as error:
+        raise UsageError(str(error.args[0])) from error
 
 
 def _default_dtype(kernel: Kernel) -> str:

@@ -50,7 +50,7 @@ def command(*, budget: str, wait: bool, store: str | None) -> None:
         _explain(2, SEARCH.format(budget=budget))
         run = _evolve(facts, asked, wait=wait)
         _conclude(facts, run.id)
-    Output(store=store).next(f"evolve show {run.id}", f"evolve export {run.id} > {KERNEL}.py")
+    Output(store=store).next(f"evolve show {run.id}", f"evolve export {run.id} -o {KERNEL}.py")
 
 
 def _asked(budget: str) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evolve.cli.options import report_path
@@ -9,8 +10,6 @@ from evolve.report import result
 from evolve.tracker.summary import summary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evolve.cli.options import Output
     from evolve.store import Store
 
@@ -25,7 +24,7 @@ def show_end(
         path = write_report(store, run_id, report)
         output.note(f"\nreport  {path}")
     output.next(
-        f"evolve show {run_id}", *([f"evolve export {run_id} > {told['kernel']}.py"] if told["champion"] else [])
+        f"evolve show {run_id}", *([f"evolve export {run_id} -o {Path(told['kernel']).stem}.py"] if told["champion"] else [])
     )
     return told
 

@@ -91,33 +91,35 @@ def check(*, names: tuple[str, ...], schedules: int, seed: int, as_json: bool, q
     from evolve.cli.asked import known_kernel
     from evolve.report.terminal import steps
 
-    wanted = [known_kernel(name) for name in names or kernels.names()]
+    wanted = {name: known_kernel(name) for name in names or kernels.names()}
     with steps(is_quiet=quiet) as say:
-        checked = [_check(k, dtype, (schedules, seed), say) for k in wanted for dtype in k.dtypes]
+        checked = [_check(name, dtype, (schedules, seed), say) for name, k in wanted.items() for dtype in k.dtypes]
     output = Output(as_json, quiet)
     output.result({"schema": 1, "checked": checked}, "\n".join(map(_verdict, checked)))
     if wrong := sorted({one["kernel"] for one in checked if one["failures"]}):
         raise CheckFailedError(f"{', '.join(wrong)} failed", "the failures stand above")
-    output.next(f"evolve run {wanted[0].name}")
+    output.next(f"evolve run {next(iter(wanted))}")
 
 
 for subcommand in (list_, show, check):
     command.add_command(subcommand)
 
 
-def _check(kernel: Kernel, dtype: str, sample: tuple[int, int], say: Callable[[str], None]) -> Checked:
+def _check(name: str, dtype: str, sample: tuple[int, int], say: Callable[[str], None]) -> Checked:
     """Build and verify in isolated children, as a run does, without any timing."""
     import numpy as np
 
+    import kernels
     from benchmarks.contestant import Task
     from benchmarks.harness import Harness
     from evolve.paths import source_folder
 
+    kernel = kernels.get(name)
     count, seed = sample
     rng = np.random.default_rng(seed)
     chosen = dict.fromkeys([kernel.space.default, *(kernel.space.sample(rng) for _ in range(count))])
     failures = []
-    with Harness(Task(kernel.name, kernel.verify_sizes[0], dtype), source_folder()) as harness:
+    with Harness(Task(name, kernel.verify_sizes[0], dtype), source_folder()) as harness:
         plans = [harness.plan(schedule) for schedule in chosen]
         for done, built in enumerate(harness.build(plans), 1):
             say(f"{kernel.name} {dtype}: {done} of {len(plans)} schedules")

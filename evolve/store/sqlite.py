@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from evolve.errors import EvolveError, UsageError
@@ -35,7 +36,6 @@ from evolve.store.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from _typeshed import DataclassInstance
@@ -309,7 +309,7 @@ class SqliteStore:
 
 def _new_id(kernel: str, taken: set[str | None]) -> str:
     """A free id such as ``matmul-3f9a``; the caller holds the write lock, so it stays free."""
-    word = re.sub(r"[^a-z0-9]+", "-", kernel.lower()).strip("-") or "run"
+    word = re.sub(r"[^a-z0-9]+", "-", Path(kernel).stem.lower()).strip("-") or "run"
     for attempt in range(_ID_TRIES):
         if (candidate := f"{word}-{secrets.token_hex(2 + attempt // 4)}") not in taken:
             return candidate
