@@ -23,9 +23,8 @@ def show_end(
     if with_report:
         path = write_report(store, run_id, report)
         output.note(f"\nreport  {path}")
-    output.next(
-        f"evolve show {run_id}", *([f"evolve export {run_id} -o {Path(told['kernel']).stem}.py"] if told["champion"] else [])
-    )
+    export = f"evolve export {run_id} -o {Path(told['kernel']).stem}.py"
+    output.next(f"evolve show {run_id}", *([export] if told["champion"] else []))
     return told
 
 
