@@ -65,9 +65,14 @@ class _Buffer:
 
 
 class Arena:
-    """Allocates guarded arrays. Their memory is returned when the arena is closed and the last array is gone."""
+    """Allocates guarded arrays. Their memory is returned when the arena is closed and the last array is gone.
 
-    def __init__(self) -> None:
+    Args:
+        first: where in the sequence of offsets to begin: behind the arrays of an arena that is used with this one.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self._first = first
         self._buffers: list[_Buffer] = []
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any, name: str = "") -> NDArray[Any]:
@@ -86,7 +91,7 @@ class Arena:
         buffer = _mapped(
             name or f"buffer {len(self._buffers)} ({kind.name} {'x'.join(map(str, shape))})",
             int(np.prod(shape, dtype=np.int64)) * kind.itemsize,
-            len(self._buffers) * OFFSET_STEP_BYTES % PAGE_BYTES,
+            (self._first + len(self._buffers)) * OFFSET_STEP_BYTES % PAGE_BYTES,
         )
         self._buffers.append(buffer)
         array: NDArray[Any] = np.ndarray(shape, kind, buffer=buffer.mapping, offset=buffer.body)

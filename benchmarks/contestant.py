@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import kernels
 from kernels import Kernel, Size
-from kernels.language import Handle, Schedule, Source, SourceFolder, Value, specialise
+from kernels.language import Handle, Schedule, Source, SourceFolder, specialise
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,14 @@ class Contestant:
     Attributes:
         handle: where its compiled code lies; None for a rival.
         runtime: values of its run-time parameters.
-        schedule: what it was made from, for the size of its workspace; empty for baseline and rivals.
+        schedule: what it was made from, for the size of its workspace; None for baseline and rivals.
         rival: the name of a library's answer, where it is one.
     """
 
     handle: Handle | None
     runtime: tuple[int, ...] = ()
-    schedule: Mapping[str, Value] | None = None
+    schedule: Schedule | None = None
     rival: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data for the child."""
-        return {**asdict(self), "schedule": dict(self.schedule) if self.schedule else None}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Contestant:
-        """The contestant from its plain data."""
-        handle = Handle.from_json(data["handle"]) if data["handle"] else None
-        schedule = Schedule(data["schedule"]) if data["schedule"] else None
-        return cls(handle, tuple(data["runtime"]), schedule, data["rival"])
-
-    @property
-    def key(self) -> str:
-        """Equal for contestants that run the same code with the same run-time values."""
-        return f"{self.rival or self.handle}{self.runtime}"
 
 
 def source_of(task: Task, schedule: Schedule) -> Source:
@@ -96,7 +80,7 @@ def workspace_counts(task: Task, contestant: Contestant, size: Size) -> tuple[in
     """Elements of each scratch array that a contestant wants at a size."""
     if contestant.schedule is None:
         return ()
-    return task.definition.workspace(Schedule(contestant.schedule), size)
+    return task.definition.workspace(contestant.schedule, size)
 
 
 def callable_of(folder: SourceFolder, task: Task, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -6,29 +6,26 @@ proven on the problem itself, raced against the incumbent, and proven again on o
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 
 from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, source_of
 from benchmarks.inference import Estimate, log_ratios, median_estimate, speedup_estimate
-from benchmarks.isolation import Child, Place, share
-from benchmarks.outcome import KINDS, CompileFailed, IllegalSchedule, Impossible, Measured, Outcome, Samples
+from benchmarks.isolation import Child, share, start_server
+from benchmarks.outcome import KINDS, IllegalSchedule, Impossible, Measured, Outcome, Samples
 from benchmarks.race import Rules
+from benchmarks.worker import Answer, Limits, Place
 from kernels.language import Schedule, SourceFolder, TemplateError
 
-BUILD_LIMIT_S = 30.0
-LOAD_LIMIT_S = 3.0
 SLOW_S = 0.5
 BASELINE_RULES = Rules(most_rounds=11, least_rounds=3, most_s=1.0, may_drop=False)
 CALLS_TO_DROP = 5.0  # a first call slower than so many incumbents' need not finish
-RECYCLE_AFTER = 200  # answers of one child: loaded code is never unloaded
+PATIENCE_S = 600.0  # with what is proven, or must be right
 
 
 @dataclass(frozen=True)
@@ -77,26 +74,30 @@ class Harness:
         folder: of generated sources and compiled code.
         reject_s: seconds a call below which a time is a fault and not a record; 0 where no ceiling is known.
         rules: when a race ends.
+        limits: of the children.
     """
 
     task: Task
     folder: SourceFolder
     reject_s: float = 0.0
     rules: Rules = field(default_factory=Rules)
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         """Set up the children; they start with the first request."""
+        start_server()
         self.cpus = sorted(os.sched_getaffinity(0))
-        place = Place(Path(self.folder.path), self.task)
+        place = Place(self.folder.path, self.task, tuple(self.task.definition.verify_sizes), limits=self.limits)
         self._builders = [Child(place) for _ in self.cpus]
-        self._measurer = Child(self._measuring_place())
+        self._measurer = Child(self._measuring_place(self.task))
         self.baseline = of_baseline(self.folder, self.task)
 
-    def _measuring_place(self, seed: int | None = None, *, is_fresh: bool = False) -> Place:
-        task = self.task if seed is None else dataclasses.replace(self.task, seed=seed)
+    def _measuring_place(self, task: Task, *, is_fresh: bool = False) -> Place:
+        # inputs that are timed, and others for the proof afterwards
+        sizes = (task.size, task.size)
         # the last processor: interrupts mostly land on the first
-        bound = (self.cpus[-1],) if self.task.threads == 1 else ()
-        return Place(Path(self.folder.path), task, bound, is_fresh)
+        cpus = (self.cpus[-1],) if task.threads == 1 else ()
+        return Place(self.folder.path, task, sizes, cpus, is_fresh, self.limits)
 
     def __enter__(self) -> Self:
         return self
@@ -129,11 +130,10 @@ class Harness:
             if plan.contestant is None:
                 yield Built(plan, failure=IllegalSchedule(plan.reason))
             else:
-                requests.append((plan, {"do": "build", "candidate": plan.contestant.as_json()}))
-        for plan, answer in share(self._builders, requests, BUILD_LIMIT_S):
-            yield Built(plan, answer.get("build_s", 0.0), answer.get("verify_s", 0.0), _build_failure(answer))
-        for child in self._builders:
-            _recycle(child)
+                requests.append((plan, {"do": "build", "candidate": plan.contestant}))
+        for plan, answer in share(self._builders, requests, self.limits.call_s):
+            failure = _failed(answer) if "failed" in answer else None
+            yield Built(plan, answer.get("build_s", 0.0), answer.get("verify_s", 0.0), failure)
 
     # ---- timing
 
@@ -143,7 +143,7 @@ class Harness:
         Raises:
             RuntimeError: the baseline fails; no measurement of this kernel means anything.
         """
-        answer = self._ask({"do": "try", "candidate": self.baseline.as_json()}, 120.0)
+        answer = self._measurer.call({"do": "try", "candidate": self.baseline}, PATIENCE_S)
         if "failed" in answer:
             raise RuntimeError(f"the baseline of {self.task.kernel!r} failed: {answer['failed']}: {answer['reason']}")
         if answer["verify_s"] > SLOW_S:
@@ -154,30 +154,25 @@ class Harness:
 
     def measure(self, built: Built, incumbent: Incumbent) -> Outcome:
         """Prove a built schedule on the problem itself, race it, prove it again."""
-        assert built.plan.contestant is not None
+        candidate = built.plan.contestant
+        assert candidate is not None
         start = time.perf_counter()
-        limit_s = LOAD_LIMIT_S + CALLS_TO_DROP * incumbent.time_s
-        tried = self._ask({"do": "try", "candidate": built.plan.contestant.as_json()}, limit_s)
+        limit_s = self.limits.call_s + CALLS_TO_DROP * incumbent.time_s
+        tried = self._measurer.call({"do": "try", "candidate": candidate}, limit_s)
         if "failed" in tried:
-            return _failed(tried, verify_s=built.verify_s, measure_s=time.perf_counter() - start)
-        pair = {"candidate": built.plan.contestant.as_json(), "incumbent": incumbent.contestant.as_json()}
+            return replace(_failed(tried), verify_s=built.verify_s, measure_s=time.perf_counter() - start)
         slowest_s = tried["verify_s"] + incumbent.time_s
-        limit_s = LOAD_LIMIT_S + self.rules.most_s + 4 * self.rules.least_rounds * (slowest_s + 0.01)
-        raced = self._ask({"do": "race", **pair, "rules": dataclasses.asdict(self.rules)}, limit_s)
-        seconds = {
-            "verify_s": built.verify_s + tried["verify_s"] + raced.get("verify_s", 0.0),
-            "measure_s": raced.get("measure_s", 0.0),
-        }
-        if "failed" in raced:
-            return _failed(raced, **seconds)
-        return self._judge(raced, max(raced["max_error"], tried["max_error"]), seconds)
+        limit_s = self.limits.call_s + self.rules.most_s + 4 * self.rules.least_rounds * (slowest_s + 0.01)
+        raced = self._measurer.call(_race(candidate, incumbent.contestant, self.rules), limit_s)
+        outcome = _failed(raced) if "failed" in raced else self._judge(raced, tried["max_error"])
+        verify_s = built.verify_s + tried["verify_s"] + raced.get("verify_s", 0.0)
+        return replace(outcome, verify_s=verify_s, measure_s=raced.get("measure_s", 0.0))
 
-    def _judge(self, raced: dict[str, Any], max_error: float, seconds: dict[str, float]) -> Outcome:
-        samples = Samples(tuple(raced["candidate_s"]), tuple(raced["incumbent_s"]), raced["loops"])
+    def _judge(self, raced: Answer, error_before: float) -> Outcome:
+        samples = _samples(raced)
         time_s = float(np.median(samples.candidate_s))
         if time_s < self.reject_s:
-            reason = f"{time_s:.3g} s a call, but this machine needs {self.reject_s:.3g} s at the very least"
-            return Impossible(reason, **seconds)
+            return Impossible(f"{time_s:.3g} s a call, but this machine needs {self.reject_s:.3g} s at the very least")
         ratio = median_estimate(log_ratios(samples.candidate_s, samples.incumbent_s))
         return Measured(
             time_s=time_s,
@@ -185,8 +180,7 @@ class Harness:
             low=ratio.low,
             high=ratio.high,
             samples=samples,
-            max_error=max_error,
-            **seconds,
+            max_error=max(error_before, raced["max_error"]),
         )
 
     def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
@@ -199,15 +193,7 @@ class Harness:
 
     def launch(self, seed: int) -> Launch:
         """A fresh process with a memory layout and inputs of its own: for what is published."""
-        return Launch(Child(self._measuring_place(seed, is_fresh=True)))
-
-    def _ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        if not self._measurer.is_running:
-            # inputs and reference are made outside the candidate's own time limit
-            self._measurer.call({"do": "prepare"}, 300.0)
-        answer = self._measurer.call(request, limit_s)
-        _recycle(self._measurer)
-        return answer
+        return Launch(Child(self._measuring_place(replace(self.task, seed=seed), is_fresh=True)))
 
 
 @dataclass
@@ -223,14 +209,14 @@ class Launch:
         self.child.stop()
 
     def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples | None:
-        """Prove both on the launch's own inputs, then time them; None where a rival's library is missing.
+        """Prove both on the launch's own inputs, then time them; None where a rival is not to be had, or fails.
 
         Raises:
-            RuntimeError: one of them failed, though it was proven before.
+            RuntimeError: one of ours failed, though it was proven before.
         """
         for contestant in (candidate, incumbent):
-            answer = self.child.call({"do": "try", "candidate": contestant.as_json()}, 300.0)
-            if answer.get("failed") == "Unavailable":
+            answer = self.child.call({"do": "try", "candidate": contestant}, PATIENCE_S)
+            if "failed" in answer and contestant.rival is not None:
                 return None
             if "failed" in answer:
                 raise RuntimeError(f"{answer['failed']}: {answer['reason']}")
@@ -243,30 +229,20 @@ def speedup(samples: Samples) -> Estimate:
 
 
 def _paired(child: Child, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
-    request = {
-        "do": "race",
-        "candidate": candidate.as_json(),
-        "incumbent": incumbent.as_json(),
-        "rules": dataclasses.asdict(rules),
-    }
-    answer = child.call(request, 600.0)
+    answer = child.call(_race(candidate, incumbent, rules), PATIENCE_S)
     if "failed" in answer:
         raise RuntimeError(f"{answer['failed']}: {answer['reason']}")
-    return Samples(tuple(answer["candidate_s"]), tuple(answer["incumbent_s"]), answer["loops"])
+    return _samples(answer)
 
 
-def _build_failure(answer: dict[str, Any]) -> Outcome | None:
-    if "failed" not in answer:
-        return None
-    if answer["failed"] == "TimedOut":
-        return CompileFailed(f"building took over {BUILD_LIMIT_S:.0f} s")
-    return _failed(answer)
+def _race(candidate: Contestant, incumbent: Contestant, rules: Rules) -> dict[str, Any]:
+    sides = {"candidate": candidate, "incumbent": incumbent}
+    return {"do": "race", **sides, "rules": rules}
 
 
-def _failed(answer: dict[str, Any], **seconds: float) -> Outcome:
-    return KINDS[answer["failed"]](answer["reason"], **seconds)
+def _samples(raced: Answer) -> Samples:
+    return Samples(tuple(raced["candidate_s"]), tuple(raced["incumbent_s"]), raced["loops"])
 
 
-def _recycle(child: Child) -> None:
-    if child.answered >= RECYCLE_AFTER:
-        child.stop()
+def _failed(answer: Answer) -> Outcome:
+    return KINDS[answer["failed"]](answer["reason"])

@@ -25,6 +25,7 @@ SAMPLE_S = 200e-6  # shorter samples drown in the clock's own cost and in interr
 MOST_LOOPS = 100_000
 CHEAP_S = 5e-3
 RETAKES = 3
+LONG_S = 0.05  # longer samples are not retaken: that is dear, and what disturbs them is a small part of them
 LEAST_SHARE = 0.98  # of a sample's wall time that must have been ours
 
 
@@ -36,6 +37,7 @@ class Rules:
         most_rounds: it is over after so many rounds in any case.
         least_rounds: fewer support no interval.
         hopeless: a contestant whose first two rounds are both slower by this factor is dropped.
+        ruinous: one whose very first round is slower by this factor is dropped at once.
         clear: one whose interval lies above this factor has won; the small gains need all the rounds.
         most_s: no round begins after so many seconds, once there are ``least_rounds``.
         may_drop: end early for a candidate that will not win; off for what is reported.
@@ -44,6 +46,7 @@ class Rules:
     most_rounds: int = 30
     least_rounds: int = 6
     hopeless: float = 1.25
+    ruinous: float = 3.0
     clear: float = 1.1
     most_s: float = 4.0
     may_drop: bool = True
@@ -59,7 +62,9 @@ def is_decided(ratios: Sequence[float], rules: Rules) -> bool:
     rounds = len(ratios)
     if rounds >= rules.most_rounds or not rules.may_drop:
         return rounds >= rules.most_rounds
-    if rounds >= 2 and max(ratios[:2]) < -math.log(rules.hopeless):
+    if rounds == 0 or rounds % 2:  # only whole blocks are balanced
+        return rounds == 1 and ratios[0] < -math.log(rules.ruinous)
+    if max(ratios[:2]) < -math.log(rules.hopeless):
         return True
     if rounds < rules.least_rounds:
         return False
@@ -81,7 +86,7 @@ def sample(call: Call, loops: int) -> float:
     """Seconds per call of one undisturbed sample, retaken where the cause of a disturbance is known, never by value."""
     for _ in range(RETAKES):
         seconds, is_clean = _sample_once(call, loops)
-        if is_clean:
+        if is_clean or seconds * loops > LONG_S:
             break
     return seconds
 

@@ -6,15 +6,18 @@ The parent never runs candidate code; what a child says is data, and a child tha
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import fcntl
 import functools
 import gc
 import json
+import multiprocessing
 import os
 import resource
+import select
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,106 +27,156 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from benchmarks.contestant import Contestant, Task, callable_of
-from benchmarks.race import Rules, race
+from benchmarks.race import race
 from benchmarks.verify import Case, WrongError
-from kernels import Unavailable
+from kernels import Size, Unavailable
 from kernels.language import SourceFolder
 
 Answer = dict[str, Any]
 
-_PR_SET_PDEATHSIG = 1
+_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PLAUSIBLE = 0.75
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use up.
+
+    Attributes:
+        start_s: seconds until it stands, inputs and reference made.
+        build_s: processor seconds of one compilation.
+        call_s: seconds of calls on awkward sizes, and what the first call on the problem has beyond its share.
+        memory_bytes: address space beyond what inputs and reference take.
+        answers: it is replaced after so many: loaded code is never unloaded.
+    """
+
+    start_s: float = 300.0
+    build_s: float = 30.0
+    call_s: float = 3.0
+    memory_bytes: int = 4 << 30
+    answers: int = 200
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where children run and what they know.
+
+    Attributes:
+        folder: of generated sources and compiled code.
+        task: what is measured.
+        sizes: of the cases on which they prove contestants, each with a seed of its own.
+        cpus: processors they are bound to; empty for any.
+        is_fresh: start from a new interpreter, with a memory layout of its own, instead of a fork of a warm one.
+        limits: of each of them.
+    """
+
+    folder: Path
+    task: Task
+    sizes: tuple[Size, ...]
+    cpus: tuple[int, ...] = ()
+    is_fresh: bool = False
+    limits: Limits = Limits()
 
 
 class Worker:
-    """State of one child: a task, its cases, and the functions loaded so far."""
+    """State of one child: its cases, and the functions loaded so far."""
 
-    def __init__(self, folder: Path, task: Task) -> None:
-        self.folder = SourceFolder(folder)
-        self.task = task
-        self.rng = np.random.default_rng(task.seed)
-
-    @functools.cached_property
-    def awkward(self) -> list[Case]:
-        """Sizes that do not fit the tiles, each with its own seed."""
-        sizes = enumerate(self.task.definition.verify_sizes)
-        return [Case(self.task, size, self.task.seed + 1000 + k) for k, size in sizes]
+    def __init__(self, place: Place) -> None:
+        self.place, self.task = place, place.task
+        self.folder = SourceFolder(place.folder)
+        self.rng = np.random.default_rng(place.task.seed)
+        self._loaded: dict[Contestant, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 
     @functools.cached_property
-    def main(self) -> list[Case]:
-        """The problem itself, twice: inputs that are timed, and others for the check after timing."""
-        return [Case(self.task, self.task.size, self.task.seed + k) for k in range(2)]
+    def cases(self) -> list[Case]:
+        """Made with the first request, outside its limits: what the candidate may take comes on top."""
+        made = [Case(self.task, size, self.task.seed + k) for k, size in enumerate(self.place.sizes)]
+        _limit_memory(self.place.limits.memory_bytes)
+        return made
 
     def call(self, contestant: Contestant, case: Case) -> Callable[[], Any]:
         """A contestant's call on a case, with all arguments bound."""
-        function, extra = self._function(contestant.key, contestant)
+        function, extra = self._function(contestant)
         return functools.partial(function, *case.arguments(contestant), *extra)
 
-    @functools.cached_property
-    def _loaded(self) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-        return {}
-
-    def _function(self, key: str, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        if key not in self._loaded:
-            self._loaded[key] = callable_of(self.folder, self.task, contestant)
-        return self._loaded[key]
+    def _function(self, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        if contestant not in self._loaded:
+            self._loaded[contestant] = callable_of(self.folder, self.task, contestant)
+        return self._loaded[contestant]
 
     # ---- what the parent may ask for
 
-    def do_prepare(self, _request: Mapping[str, Any]) -> Answer:
-        """Make the inputs and the truth about them."""
-        return {"cases": len(self.main)}
-
     def do_build(self, request: Mapping[str, Any]) -> Answer:
-        """Compile a contestant, and prove it on awkward sizes."""
-        contestant = Contestant.from_json(request["candidate"])
+        """Compile a contestant, and prove it on all cases."""
+        contestant = request["candidate"]
         start = time.perf_counter()
         try:
-            self._function(contestant.key, contestant)
+            with deadline(self.place.limits.build_s, signal.ITIMER_PROF):
+                self._function(contestant)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - Numba raises many kinds, all of them mean the same
             return _failure("CompileFailed", error)
         built = time.perf_counter()
-        worst = max(case.verify(self.call(contestant, case)) for case in self.awkward)
-        self._loaded.pop(contestant.key)
+        with deadline(request["limit_s"]):
+            worst = max(case.verify(self.call(contestant, case)) for case in self.cases)
+        del self._loaded[contestant]
         return {"build_s": built - start, "verify_s": time.perf_counter() - built, "max_error": worst}
 
     def do_try(self, request: Mapping[str, Any]) -> Answer:
-        """Prove a contestant on the problem itself, before any timing; says how long the call took."""
-        contestant = Contestant.from_json(request["candidate"])
-        case = self.main[0]
-        call = self.call(contestant, case)
+        """Prove a contestant on the first case; says how long that took."""
+        contestant = request["candidate"]
+        call = self.call(contestant, self.cases[0])
         start = time.perf_counter()
-        worst = case.verify(call)
+        with deadline(request["limit_s"]):
+            worst = self.cases[0].verify(call)
         return {"max_error": worst, "verify_s": time.perf_counter() - start}
 
     def do_race(self, request: Mapping[str, Any]) -> Answer:
-        """Time a proven candidate against the incumbent, then prove it again on other inputs."""
-        pair = [Contestant.from_json(request[side]) for side in ("candidate", "incumbent")]
-        timed, fresh = self.main
+        """Time a proven candidate against the incumbent, then prove it again, and on other inputs."""
+        candidate, incumbent = request["candidate"], request["incumbent"]
+        timed, other = self.cases
+        calls = self.call(candidate, timed), self.call(incumbent, timed)
         start = time.perf_counter()
-        candidate_s, incumbent_s, loops = race(
-            self.call(pair[0], timed), self.call(pair[1], timed), Rules(**request["rules"]), self.rng
-        )
-        raced = time.perf_counter()
-        worst = fresh.verify(self.call(pair[0], fresh))
+        with deadline(request["limit_s"]):
+            gc.disable()
+            candidate_s, incumbent_s, loops = race(*calls, request["rules"], self.rng)
+            gc.enable()
+            raced = time.perf_counter()
+            timed.check()
+            # not NaN: whoever takes an output that is not poisoned for done shall be wrong
+            worst = other.verify(self.call(candidate, other), filling=_PLAUSIBLE)
         times = {"measure_s": raced - start, "verify_s": time.perf_counter() - raced}
         return {"candidate_s": candidate_s, "incumbent_s": incumbent_s, "loops": loops, "max_error": worst, **times}
 
 
-def serve(connection: Connection, folder: str, task: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+@contextlib.contextmanager
+def deadline(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
+    """Have the system kill this process where a block takes longer, by SIGALRM, or SIGPROF for processor time.
+
+    Neither has a handler: one in Python would wait for compiled code to return.
+    """
+    signal.setitimer(timer, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(timer, 0)
+
+
+def serve(connection: Connection, place: Place) -> None:
     """The child's main: answer requests until the parent hangs up."""
-    _confine(limits)
-    worker = Worker(Path(folder), Task.from_json(task))
-    with threadpool_limits(worker.task.threads), contextlib.suppress(EOFError, BrokenPipeError):
+    _confine(place)
+    worker = Worker(place)
+    with threadpool_limits(place.task.threads), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            request = json.loads(connection.recv_bytes())
+            request = connection.recv()
             connection.send_bytes(json.dumps(_answer(worker, request)).encode())
 
 
 def _answer(worker: Worker, request: Mapping[str, Any]) -> Answer:
     try:
-        return getattr(worker, f"do_{request['do']}")(request)  # type: ignore[no-any-return]
+        assert worker.cases
+        answer: Answer = getattr(worker, f"do_{request['do']}")(request)
     except WrongError as error:
         return {"failed": "Wrong", "reason": str(error)}
     except MemoryError as error:
@@ -132,6 +185,7 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> Answer:
         return {"failed": "Unavailable", "reason": str(error)}
     except Exception as error:  # noqa: BLE001 - candidate code may raise anything; the run goes on
         return _failure("Crashed", error)
+    return answer
 
 
 def _failure(kind: str, error: BaseException) -> Answer:
@@ -139,18 +193,39 @@ def _failure(kind: str, error: BaseException) -> Answer:
     return {"failed": kind, "reason": f"{type(error).__name__}: {' '.join(lines)[:500]}"}
 
 
-def _confine(limits: Mapping[str, Any]) -> None:
-    """Limits that a candidate cannot lift: its own session, memory, no core files, one CPU; no garbage collection."""
+def _confine(place: Place) -> None:
+    """What a candidate cannot undo: its own session, no core files, no output, its processors; threads of libraries."""
+    _die_with_parent()
     with contextlib.suppress(OSError):
         os.setsid()
-    # a parent that is killed takes the fork server with it, and that takes its children: no endless loop is orphaned
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    bytes_now = psutil.Process().memory_info().vms
-    ceiling = bytes_now + int(limits["memory_bytes"])
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
-    if limits["cpus"]:
+    # for libraries loaded later, which threadpool_limits does not reach
+    os.environ |= dict.fromkeys(_THREAD_SETTINGS, str(place.task.threads))
+    if place.cpus:
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, limits["cpus"])
-    gc.disable()
+            os.sched_setaffinity(0, place.cpus)
     gc.freeze()
+
+
+def _die_with_parent() -> None:
+    """Ask for SIGIO, which kills, once the parent's end of a pipe closes: an endless loop must not outlive its parent.
+
+    The death signal of prctl would not do: a forked child's parent is the fork server, which waits for its children.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    lifeline = parent.sentinel
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:
+        raise SystemExit
+
+
+def _limit_memory(extra_bytes: int) -> None:
+    """Let this process map so many bytes more than it does now, where the system does not allow less."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = psutil.Process().memory_info().vms + extra_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

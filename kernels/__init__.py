@@ -1,12 +1,13 @@
 """What is tuned: the kernel language, and one file a kernel.
 
 A kernel file ends in ``KERNEL = Kernel(...)``; ``names`` finds it by walking this package, and third parties' kernels
-by the entry-point group ``evolve.kernels``.
+by the entry-point group ``evolve.kernels``. A file that is installed nowhere is named by its path.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -34,29 +35,31 @@ def names() -> list[str]:
     return sorted(_places())
 
 
-@functools.cache
-def _from_file(path: Path) -> Kernel:
-    if not path.is_file():
-        raise KeyError(f"no kernel file {path}")
-    spec = importlib.util.spec_from_file_location(f"kernel_file_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    # registered, because export reads a template's module back by its name
-    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    kernel: Kernel = module.KERNEL
-    return kernel
-
-
 def get(name: str) -> Kernel:
-    """The kernel of that name, or of that file: a name that ends in ``.py`` is a path.
+    """The kernel of that name, or of the file at a path that ends in ``.py``.
 
     Raises:
         KeyError: there is none; the message lists those there are.
+        Exception: whatever the file raises when it is run.
     """
     if name.endswith(".py"):
-        return _from_file(Path(name).absolute())
+        return _from_file(Path(name).resolve())
     if name not in _places():
         raise KeyError(f"no kernel {name!r}; there are {', '.join(names())}")
     kernel: Kernel = importlib.import_module(_places()[name]).KERNEL
+    return kernel
+
+
+@functools.cache
+def _from_file(path: Path) -> Kernel:
+    """Import a kernel file as a module of its own: templates read their source, exports their module."""
+    name = f"{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise KeyError(f"no kernel file {str(path)!r}")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kernel = getattr(module, "KERNEL", None)
+    if not isinstance(kernel, Kernel):
+        raise KeyError(f"kernel file {str(path)!r} does not end in KERNEL = Kernel(...)")
     return kernel

@@ -11,7 +11,11 @@ blocks as in BLIS). The loop nest is compiled once for all register tiles: micro
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import llvmlite.binding
 import numpy as np
@@ -321,17 +325,41 @@ def numpy_matmul() -> Rival:
 
 
 def openblas_avx512() -> Rival:
-    """OpenBLAS made to use AVX-512: on CPUs newer than itself it falls back to Haswell's kernels, at half the speed.
+    """NumPy's OpenBLAS made to use AVX-512: on a CPU newer than itself it falls back to Haswell's kernels.
 
-    NumPy's own copy has chosen already; SciPy's chooses when it is loaded, here.
+    It chooses when it is loaded, so a second copy of it is loaded here; on one Zen 5 it runs 1.6 times as fast.
     """
     if not llvmlite.binding.get_host_cpu_features().get("avx512f"):
         raise Unavailable("this CPU has no AVX-512")
-    os.environ["OPENBLAS_CORETYPE"] = "SKYLAKEX"
-    blas = installed("scipy.linalg.blas")
-    gemms = {"float32": blas.sgemm, "float64": blas.dgemm}
-    # BLAS is column-major: the transposed product of transposed views needs no copy
-    return lambda a, b, out: gemms[str(a.dtype)](1.0, b.T, a.T, c=out.T, overwrite_c=1)
+    library = _second_openblas("SKYLAKEX")
+    library.scipy_openblas_set_num_threads64_(1)
+    gemms = {4: library.scipy_cblas_sgemm64_, 8: library.scipy_cblas_dgemm64_}
+    kinds = {4: ctypes.c_float, 8: ctypes.c_double}
+    row_major, as_it_is = ctypes.c_int(101), ctypes.c_int(111)
+
+    def gemm(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+        m, n, k = (ctypes.c_int64(extent) for extent in size_of(a, b))
+        one, zero = kinds[a.itemsize](1), kinds[a.itemsize](0)
+        at_a, at_b, at_out = (ctypes.c_void_p(matrix.ctypes.data) for matrix in (a, b, out))
+        gemms[a.itemsize](row_major, as_it_is, as_it_is, m, n, k, one, at_a, k, at_b, n, zero, at_out, n)
+
+    return gemm
+
+
+def _second_openblas(core: str) -> ctypes.CDLL:
+    libraries = Path(np.__file__).parents[1] / "numpy.libs"
+    own = next(iter(libraries.glob("libscipy_openblas64_*.so")), None)
+    if own is None:
+        raise Unavailable("this NumPy brings no OpenBLAS of its own")
+    before = os.environ.get("OPENBLAS_CORETYPE")
+    with tempfile.TemporaryDirectory() as folder:
+        copied = shutil.copy(own, Path(folder) / f"second_{own.name}")
+        os.environ["OPENBLAS_CORETYPE"] = core
+        try:
+            return ctypes.CDLL(str(copied))
+        finally:
+            os.environ.pop("OPENBLAS_CORETYPE")
+            os.environ.update({} if before is None else {"OPENBLAS_CORETYPE": before})
 
 
 def torch_mm() -> Rival:

@@ -73,16 +73,21 @@ class Entry:
         """The attainable ``time_s`` and its ``limit``, where the champion's file says them."""
         return self.champion.origin.get("bound") if self.champion else None
 
+    @property
+    def is_rival(self) -> bool:
+        """True for a library's answer."""
+        return self.name in self.task.definition.rivals
+
     def contestant(self, folder: SourceFolder) -> Contestant:
         """The same, ready to be called; a schedule's source is written.
 
         Raises:
             TemplateError: the schedule does not specialise.
         """
-        if self.name == BASELINE:
-            return of_baseline(folder, self.task)
-        if self.schedule is None:
+        if self.is_rival:
             return Contestant(None, rival=self.name)
+        if self.schedule is None:
+            return of_baseline(folder, self.task)
         return of_schedule(folder, source_of(self.task, self.schedule), self.schedule)
 
     def facts(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Told = Mapping[str, Any]
 
 SCHEMA = 1
-PLAIN = "baseline"
+PLAIN, DEFAULT = "baseline", "default"
 _PHASES = ("build", "verify", "measure", "search", "other")
 
 
@@ -72,13 +72,15 @@ def _origin(one: Told) -> str:
 
 
 def _against(one: Told) -> Iterator[tuple[str, str]]:
-    yield "  time", f"{seconds(one['time_s'])}, {_rate(one)}{_of_bound(one)}"
+    yield "  time", f"{seconds(one['time_s'])}, {_rate(one)}"
     for name, estimate in one["speedups"].items():
         yield f"  vs {_opponent(name)}", speedup(estimate)
+    if bound := one.get("bound"):
+        yield "  bound", f"{percent(one['bound_fraction'])} of what this machine allows, by {bound['limit']}"
 
 
 def _opponent(name: str) -> str:
-    return {PLAIN: "plain loop", "default": "default schedule"}.get(name, name)
+    return {PLAIN: "plain loop", DEFAULT: "default schedule"}.get(name, name)
 
 
 def _rate(one: Told) -> str:
@@ -87,10 +89,6 @@ def _rate(one: Told) -> str:
     is_traffic = bound["limit"].startswith("bandwidth") if bound else one["flop"] < one["moved_bytes"]
     amount, unit = (one["moved_bytes"], "B/s") if is_traffic else (one["flop"], "FLOP/s")
     return rate(amount / one["time_s"], unit)
-
-
-def _of_bound(one: Told) -> str:
-    return f", {percent(one['bound_fraction'])} of the bound ({one['bound']['limit']})" if one["bound_fraction"] else ""
 
 
 # ---- the file
@@ -156,7 +154,8 @@ def _champions(results: Results) -> Iterator[str]:
         yield "None was measured."
         return
     yield _how(leaders)
-    names = list(dict.fromkeys(name for one in leaders for name in one["speedups"]))
+    met = dict.fromkeys(name for one in leaders for name in one["speedups"])
+    names = sorted(met, key=lambda name: name == DEFAULT)  # libraries before our own
     header = ("kernel", "dtype", "size", "budget", "evaluations", "time", "rate", "of the bound", "limit")
     yield _table((*header, *(f"vs {_opponent(name)}" for name in names)), [_champion(one, names) for one in leaders])
     yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)

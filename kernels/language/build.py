@@ -6,12 +6,17 @@ SHA-256 of its text cannot be stale. Numba keys its own cache by CPU, so a folde
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +25,7 @@ from kernels.language.simd import address_of
 from kernels.language.stage import Source
 
 _PACKAGE = "evolve_generated"
+_IN_USE_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,9 @@ class Handle:
         """The handle of a source."""
         return cls(source.name, source.key, tuple(map(cls.of, source.pointers)))
 
-    @classmethod
-    def from_json(cls, data: Any) -> Handle:
-        """The handle from what ``dataclasses.asdict`` made of it."""
-        return cls(data["name"], data["key"], tuple(map(cls.from_json, data["pointers"])))
-
 
 class SourceFolder:
-    """A folder of generated modules and their compiled code.
+    """A folder of generated modules and their compiled code. Any number of processes may use it at once.
 
     Raises:
         OSError: the folder cannot be made or written.
@@ -66,45 +67,59 @@ class SourceFolder:
         path.mkdir(parents=True, exist_ok=True)
 
     def write(self, source: Source) -> Handle:
-        """Write a source and all that it needs, each once."""
+        """Write a source and all that it needs, each once, and note that they are wanted."""
         for needed in source.closure().values():
             file = self.path / f"{needed.module}.py"
-            if not file.exists():
+            if not _is_noted(file):
                 _write_whole(file, needed.text)
         return Handle.of(source)
 
     def load(self, handle: Handle) -> Compiled:
-        """Import a written source: compiles it, or takes the compiled code from disk.
+        """Import a source that was written: compiles it, or takes the compiled code from disk.
 
         Raises:
+            ImportError: it was not written, or so long ago that it, or what it needs, has been trimmed.
             Exception: whatever Numba raises for code that it cannot compile.
         """
-        module = importlib.import_module(f"{self._package().__name__}.k{handle.key}")
+        _look_into(self.path)
+        module = importlib.import_module(f"{_PACKAGE}.k{handle.key}")
         pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
         return Compiled(getattr(module, handle.name), pointers)
 
-    def _package(self) -> ModuleType:
-        """The synthetic package whose modules are generated files; they import each other by relative names."""
-        package = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
-        package.__path__ = list(dict.fromkeys([*getattr(package, "__path__", []), str(self.path)]))
-        return package
-
     def size_bytes(self) -> int:
         """Bytes in the folder."""
-        return sum(file.stat().st_size for file in self._files())
+        return sum(status.st_size for files in self._modules().values() for status in files.values())
 
-    def trim(self, limit_bytes: int) -> int:
-        """Remove the files least recently used until the folder is within its limit; returns the bytes freed."""
-        excess = before = self.size_bytes() - limit_bytes
-        for file in sorted(self._files(), key=lambda f: f.stat().st_atime):
-            if excess <= 0:
+    def trim(self, limit_bytes: int, *, in_use_s: float = _IN_USE_S) -> int:
+        """Remove modules with their compiled code, the least recently wanted first, until the folder is within a limit.
+
+        Args:
+            limit_bytes: what may stay.
+            in_use_s: what was wanted in so many seconds stays in any case: another process may be about to load it.
+
+        Returns:
+            The bytes freed.
+        """
+        modules = sorted(self._modules().values(), key=_last_use_s)
+        sizes = [sum(status.st_size for status in files.values()) for files in modules]
+        before = left = sum(sizes)
+        for files, size in zip(modules, sizes, strict=True):
+            if left <= limit_bytes or _last_use_s(files) > time.time() - in_use_s:
                 break
-            excess -= file.stat().st_size
-            file.unlink(missing_ok=True)
-        return max(0, before - max(0, excess)) if before > 0 else 0
+            for file in files:
+                file.unlink(missing_ok=True)
+            left -= size
+        return before - left
 
-    def _files(self) -> Iterable[Path]:
-        return [file for file in self.path.rglob("*") if file.is_file()]
+    def _modules(self) -> dict[str, dict[Path, os.stat_result]]:
+        """Files by the module that they belong to: source, byte code, compiled code."""
+        found: defaultdict[str, dict[Path, os.stat_result]] = defaultdict(dict)
+        for file in self.path.rglob("*"):
+            # another process may trim meanwhile
+            with contextlib.suppress(FileNotFoundError):
+                if file.is_file():
+                    found[file.name.partition(".")[0]][file] = file.stat()
+        return found
 
 
 def _write_whole(file: Path, text: str) -> None:
@@ -117,3 +132,45 @@ def _write_whole(file: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _is_noted(file: Path) -> bool:
+    """Note by its access time that a file is wanted, for file systems do so late or never; False if it is not there."""
+    try:
+        os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
+    except FileNotFoundError:
+        return False
+    except OSError:  # another user's file
+        return True
+    return True
+
+
+def _last_use_s(files: dict[Path, os.stat_result]) -> float:
+    """When a module was last wanted; of compiled code without a source, when it was made."""
+    wanted = [status.st_atime for file, status in files.items() if file.suffix == ".py"]
+    return max(wanted or (status.st_mtime for status in files.values()))
+
+
+class _Finder:
+    """Finds generated modules by their names alone.
+
+    Python's own finder lists a folder anew only where the folder's time stamp has changed: it does not see a file that
+    was written in the same few milliseconds, and here it would list thousands of files for every one.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
+        """The module's place, where it is one of the package."""
+        package, _, module = name.rpartition(".")
+        files = (Path(folder) / f"{module}.py" for folder in path or ()) if package == _PACKAGE else ()
+        return next((importlib.util.spec_from_file_location(name, file) for file in files if file.exists()), None)
+
+
+def _look_into(folder: Path) -> None:
+    """Have the synthetic package look into a folder first; its modules import each other by relative names."""
+    if _PACKAGE not in sys.modules:
+        sys.modules[_PACKAGE] = ModuleType(_PACKAGE)
+        sys.modules[_PACKAGE].__path__ = []
+        sys.meta_path.insert(0, _Finder)
+    path = sys.modules[_PACKAGE].__path__
+    path[:] = [str(folder), *(other for other in path if other != str(folder))]

@@ -176,7 +176,7 @@ def test_run_prints_the_result_on_stdout_and_progress_on_stderr(evolve, started,
     assert "2.00x [1.90, 2.10] the speed of the plain loop" in " ".join(out.split())
     assert "racing" not in out
     assert "racing 1 of 8" in err
-    assert err.splitlines()[-1] == f"next: evolve show {run}  or  evolve export {run} > matmul.py"
+    assert err.splitlines()[-1] == f"next: evolve show {run}  or  evolve export {run} -o matmul.py"
 
 
 def test_run_json_is_one_object_and_quiet_is_quiet(evolve, started):
