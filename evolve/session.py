@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # a checkpoint pairs the new incumbent with the fixed baseline, which may be a hundred times slower
 CHECKPOINT_SHARE = 0.08
-CHECKPOINT_RULES = Rules(most_rounds=15, least_rounds=3, most_s=1.0, may_drop=False)
+CHECKPOINT_RULES = Rules(most_rounds=15, least_rounds=6, most_s=1.0, may_drop=False)
 
 
 @dataclass(frozen=True)
