@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kernels
-from benchmarks.compare import checksum, worst_error
+from benchmarks.compare import checksum, compiled, worst_error
 from benchmarks.contestant import Contestant, Task
 from benchmarks.verify import Case, WrongError
 from kernels.language import Schedule
@@ -154,3 +154,9 @@ def test_a_checksum_sees_every_element_and_their_order(dtype):
         sums.append(checksum(changed))
     assert len(set(sums)) == values.size + 1
     assert checksum(np.array([1, 2])) != checksum(np.array([2, 1]))
+
+
+def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same():
+    names = {}
+    exec("def double(x): return 2 * x", names)
+    assert compiled(names["double"])(21) == 42
