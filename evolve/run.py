@@ -137,7 +137,6 @@ def search(session: Session) -> None:
     evaluations = session.replay() or session.ask()
     while evaluations and session.evaluate(evaluations):
         session.tell(session.batch(evaluations))
-        session.flush(evaluations[0].batch)
         if session.is_over:
             break
         evaluations = session.ask()

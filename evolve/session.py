@@ -153,7 +153,13 @@ class Session:
     # ---- evaluating
 
     def evaluate(self, evaluations: Sequence[Evaluation]) -> bool:
-        """Build and measure what has no outcome yet; False when the budget or the user ended it midway."""
+        """Build and measure what has no outcome yet; False when the budget ended it midway."""
+        try:
+            return self._evaluate(evaluations)
+        finally:
+            self.store.add_phases(self.run.id, evaluations[0].batch, self.phases.flush())
+
+    def _evaluate(self, evaluations: Sequence[Evaluation]) -> bool:
         todo = [e for e in evaluations if e.duplicate_of is None and self._individual(e).record is None]
         self.show("search", f"building {len(todo)} schedules")
         with self.phases.phase("build"):
@@ -274,10 +280,6 @@ class Session:
         if self.around.stop.is_set:
             raise Interrupted(self.run.id)
         return self.fraction >= 1
-
-    def flush(self, batch: int) -> None:
-        """Keep where the time went."""
-        self.store.add_phases(self.run.id, batch, self.phases.flush())
 
     # ---- showing
 

@@ -122,6 +122,16 @@ def test_an_interrupted_run_goes_on_exactly(store, strategy, stop_after):
     assert fitness[0] == fitness[1]
 
 
+def test_where_the_time_went_is_kept_when_a_run_ends_within_a_batch(store):
+    run = store.create_run(spec())
+    stop = StopRequest()
+    made = session(store, run, KnownHarness(stop, 29), stop)
+    with pytest.raises(Interrupted):
+        search(made)
+    assert store.phases(run.id) == pytest.approx(made.phases.totals(), abs=0.2)
+    assert store.phases(run.id)["build"] > 0
+
+
 def test_a_run_of_another_search_is_refused_not_continued_differently(store):
     run = store.create_run(spec())
     stop = StopRequest()
