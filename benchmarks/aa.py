@@ -63,7 +63,7 @@ def same(harness: Harness, trials: int = TRIALS) -> SelfComparison:
     """Race the baseline of the harness' task against itself, in one child.
 
     Raises:
-        RuntimeError: the baseline fails.
+        ContestantFailedError: the baseline fails.
     """
     harness.first_incumbent()
     return judged([harness.pair(harness.baseline, harness.baseline, RULES) for _ in range(trials)])

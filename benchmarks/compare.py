@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 
-@njit(cache=True, error_model="numpy")
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function, and keep it on disk where Numba finds a folder that it can write."""
+    try:
+        return njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:
+        return njit(error_model="numpy")(function)
+
+
+@compiled
 def worst_error(got: Any, expected: Any) -> float:
     """The largest relative error of flat ``got`` against flat ``expected``; inf where NaN stands on one side only."""
     worst = 0.0
@@ -28,7 +37,7 @@ def checksum(array: np.ndarray) -> int:
     return int(_weighted_sum(array.reshape(-1).view(f"u{min(8, array.itemsize)}")))
 
 
-@njit(cache=True)
+@compiled
 def _weighted_sum(words: Any) -> Any:
     """Odd weights, modulo 2**64: multiplication by an odd number loses no bit."""
     total = np.uint64(0)

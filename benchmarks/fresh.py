@@ -73,7 +73,7 @@ def against(
         say: is told the number of each launch before it begins, from 1 on.
 
     Raises:
-        RuntimeError: a contestant is wrong, crashes, or takes minutes.
+        ContestantFailedError: a contestant is wrong, crashes, or takes minutes.
     """
     samples: dict[str, list[Samples]] = {}
     for launch in range(launches):

@@ -28,6 +28,10 @@ CALLS_TO_DROP = 5.0  # a first call slower than so many incumbents' need not fin
 PATIENCE_S = 600.0  # with what is proven, or must be right
 
 
+class ContestantFailedError(RuntimeError):
+    """Something that was proven before is wrong, crashes or hangs when it is measured again."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A schedule on its way through the harness.
@@ -141,11 +145,12 @@ class Harness:
         """The baseline as the first incumbent, proven like any candidate.
 
         Raises:
-            RuntimeError: the baseline fails; no measurement of this kernel means anything.
+            ContestantFailedError: the baseline fails; no measurement of this kernel means anything.
         """
         answer = self._measurer.call({"do": "try", "candidate": self.baseline}, PATIENCE_S)
         if "failed" in answer:
-            raise RuntimeError(f"the baseline of {self.task.kernel!r} failed: {answer['failed']}: {answer['reason']}")
+            failure = f"{answer['failed']}: {answer['reason']}"
+            raise ContestantFailedError(f"the baseline of {self.task.kernel!r} failed: {failure}")
         if answer["verify_s"] > SLOW_S:
             return Incumbent(self.baseline, answer["verify_s"])
         # a short call drowns in what checking it costs
@@ -187,7 +192,7 @@ class Harness:
         """Paired samples of two proven contestants, with no early end: for checkpoints.
 
         Raises:
-            RuntimeError: one of them failed, though it was proven before.
+            ContestantFailedError: one of them failed, though it was proven before.
         """
         return _paired(self._measurer, candidate, incumbent, rules)
 
@@ -212,14 +217,14 @@ class Launch:
         """Prove both on the launch's own inputs, then time them; None where a rival is not to be had, or fails.
 
         Raises:
-            RuntimeError: one of ours failed, though it was proven before.
+            ContestantFailedError: one of ours failed, though it was proven before.
         """
         for contestant in (candidate, incumbent):
             answer = self.child.call({"do": "try", "candidate": contestant}, PATIENCE_S)
             if "failed" in answer and contestant.rival is not None:
                 return None
             if "failed" in answer:
-                raise RuntimeError(f"{answer['failed']}: {answer['reason']}")
+                raise ContestantFailedError(f"{answer['failed']}: {answer['reason']}")
         return _paired(self.child, candidate, incumbent, rules)
 
 
@@ -231,7 +236,7 @@ def speedup(samples: Samples) -> Estimate:
 def _paired(child: Child, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
     answer = child.call(_race(candidate, incumbent, rules), PATIENCE_S)
     if "failed" in answer:
-        raise RuntimeError(f"{answer['failed']}: {answer['reason']}")
+        raise ContestantFailedError(f"{answer['failed']}: {answer['reason']}")
     return _samples(answer)
 
 

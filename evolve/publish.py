@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.contestant import Contestant
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Fresh, Opponent, against
-from benchmarks.harness import Built, Incumbent, Plan
+from benchmarks.harness import Built, ContestantFailedError, Incumbent, Plan
 from benchmarks.outcome import Measured
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now
@@ -21,14 +21,21 @@ PLAIN = "baseline"
 def publish(session: Session) -> None:
     """Choose the champion among the finalists, measure it in fresh launches, keep the figures.
 
-    A run in which nothing beat the baseline has no champion and is not published.
+    A run in which nothing beat the baseline has no champion and is not published. A champion that fails now, though it
+    was proven twice, gives way to the next finalist.
     """
-    champion = _choose(session)
-    if champion is None:
+    for champion in _ranked(session):
+        plan = _plan(session, champion)
+        assert plan.contestant is not None
+        try:
+            fresh = _fresh(session, plan.contestant)
+        except ContestantFailedError:
+            continue
+        _keep(session, champion, plan, fresh)
         return
-    plan = _plan(session, champion)
-    assert plan.contestant is not None
-    fresh = _fresh(session, plan.contestant)
+
+
+def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh) -> None:
     speedups = fresh.speedups(np.random.default_rng(session.run.seed))
     bound = session.around.bound
     session.store.add_publication(
@@ -50,19 +57,24 @@ def publish(session: Session) -> None:
     )
 
 
-def _choose(session: Session) -> Individual | None:
-    """Race the best of the search against its incumbent once more: the last title is worth the rounds."""
+def _ranked(session: Session) -> list[Individual]:
+    """The finalists, the champion first; none where nothing beat the baseline.
+
+    They race the search's incumbent once more: the last title is worth the rounds.
+    """
     session.show("publish", "the finalists race once more")
     best = [i for i in session.individuals if i.is_paid and i.fitness is not None]
     best = sorted(best, key=lambda i: i.fitness or 0.0, reverse=True)[:FINALISTS]
     champion = session.title.individual
+    if champion is None:
+        return []
     for finalist in best:
-        if champion is None or finalist is champion:
+        if finalist is champion:
             continue
         outcome = session.harness.measure(Built(_plan(session, finalist)), _incumbent(session, champion))
         if isinstance(outcome, Measured) and outcome.low > 0:
             champion = finalist
-    return champion
+    return [champion, *(finalist for finalist in best if finalist is not champion)]
 
 
 def _plan(session: Session, individual: Individual) -> Plan:

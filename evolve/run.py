@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from evolve.lock import Holder
 
 VERSIONED = ("evolve-kernels", "numba", "llvmlite", "numpy", "deap")
+SOURCES_BYTES = 2 << 30
+"""What generated sources with their compiled code may take in the cache folder."""
+
 OnWait = Callable[["Holder"], None]
 
 
@@ -120,11 +123,12 @@ def _roof(store: Store, spec: RunSpec, observer: Observer) -> Roof:
 def _carry_on(store: Store, run: Run, roof: Roof, observer: Observer) -> None:
     task = Task(run.kernel, run.size, run.dtype, run.threads, run.seed)
     limits = bounds(task.definition.work(run.size, run.dtype), run.dtype, roof, run.threads)
-    stop = StopRequest()
+    stop, folder = StopRequest(), source_folder()
+    folder.trim(SOURCES_BYTES)
     with (
         _events(store, run),
         stop.on_interrupt(),
-        Harness(task, source_folder(), limits.reject.time_s) as harness,
+        Harness(task, folder, limits.reject.time_s) as harness,
     ):
         session = Session(run, Surroundings(store, harness, limits.efficiency, observer, stop))
         session.keep_bound()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.contestant import Task
-from benchmarks.harness import Built, Harness, Incumbent, Plan, speedup
+from benchmarks.harness import Built, ContestantFailedError, Harness, Incumbent, Plan, speedup
 from benchmarks.outcome import Measured
 from benchmarks.race import Rules
 from evolve.budget import Budget
@@ -204,14 +204,18 @@ class Session:
 
         A baseline that takes seconds a call waits until that costs no more than its share of the run.
         """
-        if self.title.individual is None or self.title.speedup is not None or not self._is_affordable():
+        holder = self.title.individual
+        if holder is None or self.title.speedup is not None or not self._is_affordable():
             return
         self.show("search", "measuring the new best against the baseline")
-        with self.phases.phase("measure"):
-            samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
+        try:
+            with self.phases.phase("measure"):
+                samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
+        except ContestantFailedError:
+            return  # it keeps the title that it won, unconfirmed; publication will see whether it fails again
         checkpoint = Checkpoint(
             run=self.run.id,
-            evaluation=self.title.individual.evaluation.number,
+            evaluation=holder.evaluation.number,
             evaluations=self.evaluated,
             elapsed_s=self.phases.elapsed_s,
             cpu_s=self.cpu_s,

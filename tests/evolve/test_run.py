@@ -9,8 +9,10 @@ import pytest
 
 from benchmarks.bound import Bound
 from benchmarks.contestant import Contestant, Task
-from benchmarks.harness import Built, Incumbent, Plan
+from benchmarks.fresh import Fresh
+from benchmarks.harness import Built, ContestantFailedError, Incumbent, Plan
 from benchmarks.outcome import Crashed, Measured, Samples
+from evolve import publish as publishing
 from evolve.errors import EvolveError, Interrupted
 from evolve.progress import StopRequest
 from evolve.run import search
@@ -162,6 +164,25 @@ def test_progress_says_how_things_stand(store):
     assert seen[-1].evaluations >= 59
     assert seen[-1].counts["Measured"] > seen[-1].counts["Crashed"] > 0
     assert max(seen[-1].history) == seen[-1].history[-1]
+
+
+def test_a_champion_that_fails_when_measured_afresh_gives_way_to_the_next(store, monkeypatch):
+    run, tried = store.create_run(spec()), []
+    made = session(store, run, KnownHarness())
+    search(made)
+
+    def fails_at_first(_session, contestant):
+        tried.append(contestant)
+        if len(tried) == 1:
+            raise ContestantFailedError("Crashed: died of SIGSEGV")
+        return Fresh({publishing.PLAIN: [Samples((0.5,) * 6, (1.0,) * 6, 1)] * 5})
+
+    monkeypatch.setattr(publishing, "_fresh", fails_at_first)
+    publishing.publish(made)
+    assert len(tried) == 2
+    published = store.publication(run.id)
+    assert published.evaluation != made.title.individual.evaluation.number
+    assert published.speedup.estimate == pytest.approx(2)
 
 
 def test_an_exhausted_space_ends_the_run(store, monkeypatch):
