@@ -15,9 +15,7 @@ from multiprocessing import connection
 from types import ModuleType
 from typing import Any
 
-from benchmarks.worker import Answer, Limits, Place, serve
-
-MEMORY_BYTES = Limits().memory_bytes
+from benchmarks.worker import Answer, Place, serve
 
 _SLACK_S = 60.0  # the child's own limits are exact; the parent's are for a child that cannot keep them
 _HARMLESS = ("CompileFailed", "Unavailable")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     div,
@@ -273,10 +273,7 @@ def tolerance(size: Size, dtype: str) -> float:
 
 def scipy_softmax() -> Rival:
     """``scipy.special.softmax``."""
-    try:
-        from scipy.special import softmax  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise Unavailable("scipy is not installed") from error
+    softmax = installed("scipy.special").softmax
 
     def call(x: np.ndarray, out: np.ndarray) -> None:
         out[:] = softmax(x, axis=1)
@@ -286,10 +283,7 @@ def scipy_softmax() -> Rival:
 
 def torch_softmax() -> Rival:
     """``torch.softmax``."""
-    try:
-        import torch  # noqa: PLC0415 - an optional rival
-    except ImportError as error:
-        raise Unavailable("torch is not installed") from error
+    torch = installed("torch")
     return lambda x, out: torch.softmax(torch.from_numpy(x), 1, out=torch.from_numpy(out))
 
 

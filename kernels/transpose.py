@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
 from kernels.language import Schedule, Space, choice, integer, power_of_two, template
 from kernels.language.simd import fence, tile_load, tile_prefetch, tile_store, tile_stream, tile_transpose
 
@@ -211,10 +211,7 @@ def numpy_copyto() -> Rival:
 
 def torch_copy() -> Rival:
     """``torch.Tensor.copy_`` of the transposed view."""
-    try:
-        import torch  # noqa: PLC0415 - an optional rival
-    except ImportError as error:
-        raise Unavailable("torch is not installed") from error
+    torch = installed("torch")
     return lambda a, out: torch.from_numpy(out).copy_(torch.from_numpy(a).t())
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import fence, prefetch, tile_fma, tile_load, tile_prefetch, tile_store, tile_stream
 
@@ -205,24 +205,18 @@ def numpy_passes() -> Rival:
 
 def scipy_axpy() -> Rival:
     """A copy and axpy, through SciPy."""
-    try:
-        from scipy.linalg.blas import daxpy, saxpy  # noqa: PLC0415 - optional
-    except ImportError as error:
-        raise Unavailable("scipy is not installed") from error
+    blas = installed("scipy.linalg.blas")
 
     def call(b: np.ndarray, c: np.ndarray, s: Any, out: np.ndarray) -> None:
         np.copyto(out, b)
-        (daxpy if out.dtype == np.float64 else saxpy)(c, out, a=s)
+        (blas.daxpy if out.dtype == np.float64 else blas.saxpy)(c, out, a=s)
 
     return call
 
 
 def torch_add() -> Rival:
     """``torch.add`` with ``alpha``, one pass."""
-    try:
-        import torch  # noqa: PLC0415 - optional and slow to import
-    except ImportError as error:
-        raise Unavailable("torch is not installed") from error
+    torch = installed("torch")
 
     def call(b: np.ndarray, c: np.ndarray, s: Any, out: np.ndarray) -> None:
         torch.add(torch.from_numpy(b), torch.from_numpy(c), alpha=float(s), out=torch.from_numpy(out))

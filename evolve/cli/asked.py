@@ -86,13 +86,12 @@ def _check_strategy(kernel: Kernel, name: str) -> None:
 def _check_memory(kernel: Kernel, asked: Request) -> None:
     import psutil  # noqa: PLC0415 - only a run needs it
 
-    from benchmarks.isolation import MEMORY_BYTES  # noqa: PLC0415 - imports numba
     from evolve.report.quantities import capacity, extents  # noqa: PLC0415 - only the message needs it
 
     if asked.dtype not in kernel.dtypes:
         return
     needed = _SPACE_FACTOR * kernel.work(asked.size, asked.dtype).moved_bytes
-    limit = min(MEMORY_BYTES, psutil.virtual_memory().available)
+    limit = psutil.virtual_memory().available
     if needed > limit:
         raise UsageError(
             f"size {extents(asked.size)} needs some {capacity(needed)} of memory, {capacity(limit)} can be had",
