@@ -309,7 +309,7 @@ class SqliteStore:
 
 def _new_id(kernel: str, taken: set[str | None]) -> str:
     """A free id such as ``matmul-3f9a``; the caller holds the write lock, so it stays free."""
-    word = re.sub(r"[^a-z0-9]+", "-", Path(kernel).stem.lower()).strip("-") or "run"
+    word = re.sub(r"[^a-z0-9]+", "-", Path(kernel).name.removesuffix(".py").lower()).strip("-") or "run"
     for attempt in range(_ID_TRIES):
         if (candidate := f"{word}-{secrets.token_hex(2 + attempt // 4)}") not in taken:
             return candidate

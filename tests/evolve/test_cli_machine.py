@@ -42,8 +42,8 @@ def test_kernels_show_prints_docstring_and_genes(evolve):
 def test_a_kernel_that_fails_its_check_is_exit_code_3(evolve, monkeypatch):
     failure = {"schedule": {"mr": 3}, "outcome": "Wrong", "reason": "relative error 1"}
 
-    def checked(kernel, dtype, _sample, _say):
-        return {"kernel": kernel.name, "dtype": dtype, "schedules": 7, "failures": [failure] * (dtype == "float32")}
+    def checked(name, dtype, _sample, _say):
+        return {"kernel": name, "dtype": dtype, "schedules": 7, "failures": [failure] * (dtype == "float32")}
 
     monkeypatch.setattr("evolve.cli.kernels._check", checked)
     code, out, err = evolve("kernels", "check", "matmul")
