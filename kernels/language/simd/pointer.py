@@ -1,7 +1,7 @@
 """Calls through an address: a caller that takes functions is compiled once for all of them, at about 3 ns a call.
 
-Numba's own way of passing a compiled function costs some 70 us for each at every call from Python, because it looks the
-address up anew; here it is looked up once and passed as a number.
+Numba's own way of passing a compiled function costs 35 us for each at every call from Python (measured on a Zen 5; by
+address 0.3 us in all), because it looks the address up anew; here it is looked up once and passed as a number.
 """
 
 from __future__ import annotations
