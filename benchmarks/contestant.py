@@ -10,6 +10,10 @@ import kernels
 from kernels import Kernel, Size
 from kernels.language import Handle, Schedule, Source, SourceFolder, specialise
 
+POLICIES = ("hot", "rotate", "flush")
+"""What the caches hold when a call begins: its own data from the call before; other data, because the buffers rotate
+through more than the last cache holds; nothing, because its lines were flushed. Part of what a figure means."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -21,6 +25,7 @@ class Task:
         dtype: ``"float32"`` or ``"float64"``.
         threads: threads that a contestant may use.
         seed: of the inputs.
+        policy: one of ``POLICIES``.
     """
 
     kernel: str
@@ -28,6 +33,7 @@ class Task:
     dtype: str
     threads: int = 1
     seed: int = 0
+    policy: str = "hot"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Task:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.contestant import Contestant
-from benchmarks.harness import Harness, Launch
+from benchmarks.harness import Harness
 from benchmarks.inference import Estimate, hierarchical_speedup
+from benchmarks.launch import Launch
 from benchmarks.outcome import Samples
 from benchmarks.race import Rules
 

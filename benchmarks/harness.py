@@ -10,14 +10,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, source_of
+from benchmarks.exchange import PATIENCE_S, ContestantFailedError, failure_of, paired, race_request, samples_of
 from benchmarks.inference import Estimate, log_ratios, median_estimate, speedup_estimate
 from benchmarks.isolation import Child, share, start_server
-from benchmarks.outcome import KINDS, IllegalSchedule, Impossible, Measured, Outcome, Samples
+from benchmarks.launch import Launch
+from benchmarks.outcome import IllegalSchedule, Impossible, Measured, Outcome, Samples
 from benchmarks.race import Rules
 from benchmarks.worker import Answer, Limits, Place
 from kernels.language import Schedule, SourceFolder, TemplateError
@@ -25,11 +27,6 @@ from kernels.language import Schedule, SourceFolder, TemplateError
 SLOW_S = 0.5
 BASELINE_RULES = Rules(most_rounds=11, least_rounds=3, most_s=1.0, may_drop=False)
 CALLS_TO_DROP = 5.0  # a first call slower than so many incumbents' need not finish
-PATIENCE_S = 600.0  # with what is proven, or must be right
-
-
-class ContestantFailedError(RuntimeError):
-    """Something that was proven before is wrong, crashes or hangs when it is measured again."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class Harness:
             else:
                 requests.append((plan, {"do": "build", "candidate": plan.contestant}))
         for plan, answer in share(self._builders, requests, self.limits.call_s):
-            failure = _failed(answer) if "failed" in answer else None
+            failure = failure_of(answer) if "failed" in answer else None
             yield Built(plan, answer.get("build_s", 0.0), answer.get("verify_s", 0.0), failure)
 
     # ---- timing
@@ -165,16 +162,16 @@ class Harness:
         limit_s = self.limits.call_s + CALLS_TO_DROP * incumbent.time_s
         tried = self._measurer.call({"do": "try", "candidate": candidate}, limit_s)
         if "failed" in tried:
-            return replace(_failed(tried), verify_s=built.verify_s, measure_s=time.perf_counter() - start)
+            return replace(failure_of(tried), verify_s=built.verify_s, measure_s=time.perf_counter() - start)
         slowest_s = tried["verify_s"] + incumbent.time_s
         limit_s = self.limits.call_s + self.rules.most_s + 4 * self.rules.least_rounds * (slowest_s + 0.01)
-        raced = self._measurer.call(_race(candidate, incumbent.contestant, self.rules), limit_s)
-        outcome = _failed(raced) if "failed" in raced else self._judge(raced, tried["max_error"])
+        raced = self._measurer.call(race_request(candidate, incumbent.contestant, self.rules), limit_s)
+        outcome = failure_of(raced) if "failed" in raced else self._judge(raced, tried["max_error"])
         verify_s = built.verify_s + tried["verify_s"] + raced.get("verify_s", 0.0)
         return replace(outcome, verify_s=verify_s, measure_s=raced.get("measure_s", 0.0))
 
     def _judge(self, raced: Answer, error_before: float) -> Outcome:
-        samples = _samples(raced)
+        samples = samples_of(raced)
         time_s = float(np.median(samples.candidate_s))
         if time_s < self.reject_s:
             return Impossible(f"{time_s:.3g} s a call, but this machine needs {self.reject_s:.3g} s at the very least")
@@ -194,60 +191,13 @@ class Harness:
         Raises:
             ContestantFailedError: one of them failed, though it was proven before.
         """
-        return _paired(self._measurer, candidate, incumbent, rules)
+        return paired(self._measurer, candidate, incumbent, rules)
 
     def launch(self, seed: int) -> Launch:
         """A fresh process with a memory layout and inputs of its own: for what is published."""
         return Launch(Child(self._measuring_place(replace(self.task, seed=seed), is_fresh=True)))
 
 
-@dataclass
-class Launch:
-    """Measurements in one fresh process."""
-
-    child: Child
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.child.stop()
-
-    def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples | None:
-        """Prove both on the launch's own inputs, then time them; None where a rival is not to be had, or fails.
-
-        Raises:
-            ContestantFailedError: one of ours failed, though it was proven before.
-        """
-        for contestant in (candidate, incumbent):
-            answer = self.child.call({"do": "try", "candidate": contestant}, PATIENCE_S)
-            if "failed" in answer and contestant.rival is not None:
-                return None
-            if "failed" in answer:
-                raise ContestantFailedError(f"{answer['failed']}: {answer['reason']}")
-        return _paired(self.child, candidate, incumbent, rules)
-
-
 def speedup(samples: Samples) -> Estimate:
     """t_incumbent / t_candidate with its 95 % interval."""
     return speedup_estimate(samples.candidate_s, samples.incumbent_s)
-
-
-def _paired(child: Child, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
-    answer = child.call(_race(candidate, incumbent, rules), PATIENCE_S)
-    if "failed" in answer:
-        raise ContestantFailedError(f"{answer['failed']}: {answer['reason']}")
-    return _samples(answer)
-
-
-def _race(candidate: Contestant, incumbent: Contestant, rules: Rules) -> dict[str, Any]:
-    sides = {"candidate": candidate, "incumbent": incumbent}
-    return {"do": "race", **sides, "rules": rules}
-
-
-def _samples(raced: Answer) -> Samples:
-    return Samples(tuple(raced["candidate_s"]), tuple(raced["incumbent_s"]), raced["loops"])
-
-
-def _failed(answer: Answer) -> Outcome:
-    return KINDS[answer["failed"]](answer["reason"])

@@ -7,6 +7,40 @@ from typing import ClassVar
 
 
 @dataclass(frozen=True)
+class Retake:
+    """A round that was thrown away because its cause was known, never because of its value.
+
+    Attributes:
+        reason: as in ``"preempted"``.
+        seconds: per call of each contestant.
+    """
+
+    reason: str
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the machine did during a race: what the system counts, and what only sentinels see.
+
+    Attributes:
+        contended: rounds that stayed disturbed after all retakes.
+        retakes: rounds that were thrown away.
+        steal_share: of all core time, taken by the hypervisor; 0 where the system does not tell.
+        clock_hz: of the core, before the race and after it; empty where it was not looked at.
+        memory_bytes_per_s: read past the caches, before the race and after it.
+        flags: what is wrong, in single words; empty where nothing is.
+    """
+
+    contended: int = 0
+    retakes: tuple[Retake, ...] = ()
+    steal_share: float = 0.0
+    clock_hz: tuple[float, ...] = ()
+    memory_bytes_per_s: tuple[float, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Samples:
     """Raw paired samples of one race: round ``k`` timed both, in an order that alternates.
 
@@ -14,11 +48,36 @@ class Samples:
         candidate_s: seconds per call, one value a round.
         incumbent_s: the same for the incumbent.
         loops: calls in a sample, the same for both.
+        floor_s: seconds of a call that does nothing, made the same way.
+        conditions: what the machine did meanwhile.
     """
 
     candidate_s: tuple[float, ...]
     incumbent_s: tuple[float, ...]
     loops: int
+    floor_s: float = 0.0
+    conditions: Conditions = Conditions()
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Raw samples of a race of several contestants.
+
+    Attributes:
+        seconds: per call; ``seconds[c][k]`` is contestant ``c`` in round ``k``.
+        loops: calls in a sample, the same for all.
+        floor_s: seconds of a call that does nothing, made the same way.
+        conditions: what the machine did meanwhile.
+    """
+
+    seconds: tuple[tuple[float, ...], ...]
+    loops: int
+    floor_s: float = 0.0
+    conditions: Conditions = Conditions()
+
+    def pair(self, candidate: int, incumbent: int) -> Samples:
+        """Two of the contestants, paired."""
+        return Samples(self.seconds[candidate], self.seconds[incumbent], self.loops, self.floor_s, self.conditions)
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,21 @@ The parent never runs candidate code; what a child says is data, and a child tha
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import gc
 import json
-import multiprocessing
-import os
-import resource
-import select
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from threadpoolctl import threadpool_limits
 
+from benchmarks.confine import confine, deadline, limit_memory
 from benchmarks.contestant import Contestant, Task, callable_of
 from benchmarks.race import race
 from benchmarks.verify import Case, WrongError
@@ -34,7 +29,6 @@ from kernels.language import SourceFolder
 
 Answer = dict[str, Any]
 
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PLAUSIBLE = 0.75
 
 
@@ -91,7 +85,7 @@ class Worker:
     def cases(self) -> list[Case]:
         """Made with the first request, outside its limits: what the candidate may take comes on top."""
         made = [Case(self.task, size, self.task.seed + k) for k, size in enumerate(self.place.sizes)]
-        _limit_memory(self.place.limits.memory_bytes)
+        limit_memory(self.place.limits.memory_bytes)
         return made
 
     def call(self, contestant: Contestant, case: Case) -> Callable[[], Any]:
@@ -150,22 +144,9 @@ class Worker:
         return {"candidate_s": candidate_s, "incumbent_s": incumbent_s, "loops": loops, "max_error": worst, **times}
 
 
-@contextlib.contextmanager
-def deadline(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
-    """Have the system kill this process where a block takes longer, by SIGALRM, or SIGPROF for processor time.
-
-    Neither has a handler: one in Python would wait for compiled code to return.
-    """
-    signal.setitimer(timer, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(timer, 0)
-
-
 def serve(connection: Connection, place: Place) -> None:
     """The child's main: answer requests until the parent hangs up."""
-    _confine(place)
+    confine(place.cpus, place.task.threads)
     worker = Worker(place)
     with threadpool_limits(place.task.threads), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
@@ -191,41 +172,3 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> Answer:
 def _failure(kind: str, error: BaseException) -> Answer:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return {"failed": kind, "reason": f"{type(error).__name__}: {' '.join(lines)[:500]}"}
-
-
-def _confine(place: Place) -> None:
-    """What a candidate cannot undo: its own session, no core files, no output, its processors; threads of libraries."""
-    _die_with_parent()
-    with contextlib.suppress(OSError):
-        os.setsid()
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # for libraries loaded later, which threadpool_limits does not reach
-    os.environ |= dict.fromkeys(_THREAD_SETTINGS, str(place.task.threads))
-    if place.cpus:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, place.cpus)
-    gc.freeze()
-
-
-def _die_with_parent() -> None:
-    """Ask for SIGIO, which kills, once the parent's end of a pipe closes: an endless loop must not outlive its parent.
-
-    The death signal of prctl would not do: a forked child's parent is the fork server, which waits for its children.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    lifeline = parent.sentinel
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:
-        raise SystemExit
-
-
-def _limit_memory(extra_bytes: int) -> None:
-    """Let this process map so many bytes more than it does now, where the system does not allow less."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = psutil.Process().memory_info().vms + extra_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

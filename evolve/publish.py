@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 
 from benchmarks.contestant import Contestant
+from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Fresh, Opponent, against
-from benchmarks.harness import Built, ContestantFailedError, Incumbent, Plan
+from benchmarks.harness import Built, Incumbent, Plan
 from benchmarks.outcome import Measured
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now

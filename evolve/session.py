@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.contestant import Task
-from benchmarks.harness import Built, ContestantFailedError, Harness, Incumbent, Plan, speedup
+from benchmarks.exchange import ContestantFailedError
+from benchmarks.harness import Built, Harness, Incumbent, Plan, speedup
 from benchmarks.outcome import Measured
 from benchmarks.race import Rules
 from evolve.budget import Budget

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.bound import Bound
 from benchmarks.contestant import Contestant, Task
 from benchmarks.fresh import Fresh
-from benchmarks.harness import Built, ContestantFailedError, Incumbent, Plan
+from benchmarks.exchange import ContestantFailedError
+from benchmarks.harness import Built, Incumbent, Plan
 from benchmarks.outcome import Crashed, Measured, Samples
 from evolve import publish as publishing
 from evolve.errors import EvolveError, Interrupted
