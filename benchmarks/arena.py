@@ -13,6 +13,7 @@ The body ends within a page of the guard behind it, so that running past the end
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
 import os
 import re
@@ -38,7 +39,7 @@ _CANARY = 0xA5
 _PROT_NONE = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Buffer:
     """One mapping: ``start`` and ``end`` bound its accessible middle, ``body`` is where the array lies in it."""
 
@@ -48,6 +49,7 @@ class _Buffer:
     body: int
     body_bytes: int
     end: int
+    is_frozen: bool = False
 
     def side(self, which: str) -> NDArray[np.uint8]:
         low, high = (self.start, self.body) if which == "before" else (self.body + self.body_bytes, self.end)
@@ -98,14 +100,45 @@ class Arena:
         poison(array)
         return array
 
+    def allocate_copies(self, count: int, shape: tuple[int, ...], dtype: Any, name: str = "") -> list[NDArray[Any]]:
+        """Several arrays of a shape; of more than one, only the first and the last have a guard beside them.
+
+        They lie one after the other in one buffer, each 64-byte aligned, for a buffer of its own takes 2 MiB at least.
+        """
+        if count == 1:
+            return [self.allocate(shape, dtype, name)]
+        elements, item_bytes = math.prod(shape), np.dtype(dtype).itemsize
+        step = _round_up(elements * item_bytes, CANARY_BYTES) // item_bytes
+        rows = self.allocate((count, step), dtype, name)
+        return [row[:elements].reshape(shape) for row in rows]
+
+    def freeze(self, array: NDArray[Any]) -> None:
+        """Let nobody write to an array, or around it, any more: who tries dies at once, of SIGSEGV."""
+        self._allow(array, mmap.PROT_READ)
+
+    def thaw(self, array: NDArray[Any]) -> None:
+        """Let an array be written again."""
+        self._allow(array, mmap.PROT_READ | mmap.PROT_WRITE)
+
+    def _allow(self, array: NDArray[Any], allowed: int) -> None:
+        at = array.ctypes.data
+        for buffer in self._buffers:
+            address = _address(buffer.mapping)
+            if address + buffer.start <= at < address + buffer.end:
+                _protect(address + buffer.start, buffer.end - buffer.start, allowed)
+                buffer.is_frozen = allowed == mmap.PROT_READ
+
     def damage(self) -> str | None:
         """What was written outside the arrays, naming the first buffer and the side; None if nothing."""
-        return next((found for found in (buffer.damage() for buffer in self._buffers) if found), None)
+        return next(
+            (found for found in (buffer.damage() for buffer in self._buffers if not buffer.is_frozen) if found), None
+        )
 
     def rearm(self) -> None:
         """Paint all canaries anew, so that damage that was reported is not reported again."""
         for buffer in self._buffers:
-            _paint(buffer)
+            if not buffer.is_frozen:
+                _paint(buffer)
 
     def huge_page_bytes(self) -> int:
         """How much of the arena lies in huge pages now."""
@@ -144,8 +177,8 @@ def _mapped(name: str, body_bytes: int, offset: int) -> _Buffer:
     last = address + end - CANARY_BYTES - body_bytes
     body = last - (last - offset) % PAGE_BYTES - address
     mapping.madvise(mmap.MADV_HUGEPAGE, start, inner_bytes)
-    _protect(address, start)
-    _protect(address + end, len(mapping) - end)
+    _protect(address, start, _PROT_NONE)
+    _protect(address + end, len(mapping) - end, _PROT_NONE)
     buffer = _Buffer(name, mapping, start, body, body_bytes, end)
     _paint(buffer)
     return buffer
@@ -164,11 +197,11 @@ def _address(mapping: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
-def _protect(address: int, length: int) -> None:
+def _protect(address: int, length: int, allowed: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(length), _PROT_NONE):
+    if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(length), allowed):
         number = ctypes.get_errno()
-        raise OSError(number, f"no guard page: mprotect says {os.strerror(number)}")
+        raise OSError(number, f"no memory protection: mprotect says {os.strerror(number)}")
 
 
 def _anonymous_huge_pages() -> Iterator[tuple[int, int, int]]:

@@ -2,12 +2,14 @@
 
 The roofline of the work as its kernel declares it, in two versions. ``efficiency_bound`` is what a champion is held
 against: each limit from the ceiling whose operations or traffic match. ``reject_bound`` is what a record is doubted by:
-each limit from the most optimistic ceiling, with a tenth on top, so that what is faster is a fault.
+each limit from the most optimistic ceiling, with a tenth on top, so that what is faster is a fault. Of a shared cache
+``efficiency_bound`` counts what was seen of it, ``reject_bound`` all that the machine says there is: a guest that is
+told 32 MiB read 16 to 20 of them at the cache's rate, and more in another hour.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ PATTERNS_BY_READ_SHARE = (
 """From which share of reads on, traffic counts as which pattern: 1 is a read, 2/3 a triad, 1/2 a copy, 0 a write."""
 
 REJECT_MARGIN = 1.10
+HOT, ROTATE, FLUSH = "hot", "rotate", "flush"
+"""Names of ``benchmarks.contestant.POLICIES``."""
+ROTATED_SHARE = 0.5
+"""Of the calls' data that the last cache may still hold while buffers of twice its size rotate, whatever it evicts."""
 EXP_FREEDOM = 2.0
 """A kernel's tolerance may allow a polynomial of lower degree than the one whose ceiling was measured."""
 
@@ -74,22 +80,41 @@ class Bounds:
     reject: Bound
 
 
-def bounds(work: Work, dtype: str, roof: Roof, threads: int = 1) -> Bounds:
-    """Both bounds of a piece of work whose arrays were used by the call before.
+def bounds(work: Work, dtype: str, roof: Roof, threads: int = 1, policy: str = HOT) -> Bounds:
+    """Both bounds of a piece of work.
 
     Args:
         work: operations and compulsory bytes.
         dtype: ``"float32"`` or ``"float64"``.
         roof: what the machine can do.
-        threads: cores at work; where the ceilings lack that number, one core's are multiplied.
+        threads: cores at work; see ``rate_of`` for numbers that were not measured.
+        policy: ``"hot"``: the caches hold what they can of the arrays from the call before; ``"rotate"``, ``"flush"``:
+            all comes from memory.
 
     Raises:
-        ValueError: the work has operations of a class that has no ceiling, or none at all and no bytes.
+        ValueError: the work has operations of a class that has no ceiling, or none at all and no bytes; there is no
+            such policy.
     """
+    if policy not in (HOT, ROTATE, FLUSH):
+        raise ValueError(f"no cache policy {policy!r}; there are {HOT}, {ROTATE}, {FLUSH}")
+    seen = effective(roof.caches, roof.latest.capacity_bytes) if policy == HOT else ()
+    told = {HOT: roof.caches, ROTATE: rotated(roof.caches, work.moved_bytes), FLUSH: ()}[policy]
     return Bounds(
-        efficiency_bound(work, dtype, roof.latest, roof.caches, threads=threads),
-        reject_bound(work, dtype, roof.best, roof.caches, threads=threads),
+        efficiency_bound(work, dtype, roof.latest, seen, threads=threads),
+        reject_bound(work, dtype, roof.best, told, threads=threads),
     )
+
+
+def effective(caches: Sequence[Cache], capacity_bytes: Mapping[str, int]) -> tuple[Cache, ...]:
+    """Caches with the capacity that was seen of them, where it was measured."""
+    return tuple(
+        replace(cache, bytes=min(cache.bytes, capacity_bytes.get(cache.level, cache.bytes))) for cache in caches
+    )
+
+
+def rotated(caches: Sequence[Cache], moved_bytes: int) -> tuple[Cache, ...]:
+    """What may be left of a call's data in the last cache, where calls rotate through buffers of twice its size."""
+    return tuple(replace(cache, bytes=int(moved_bytes * ROTATED_SHARE)) for cache in caches[-1:])
 
 
 def efficiency_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Cache], *, threads: int = 1) -> Bound:
@@ -97,7 +122,7 @@ def efficiency_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequenc
     limits = [
         *_arithmetic(work, dtype, ceilings, threads),
         *_functions(work, dtype, ceilings, threads),
-        *_bandwidth(work, ceilings, caches, threads),
+        *_bandwidth(work, ceilings, together(caches, threads), threads),
     ]
     return _slowest(limits)
 
@@ -109,11 +134,12 @@ def reject_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Ca
     level that can hold them, and all ceilings a tenth higher than was ever measured.
     """
     _check(work)
-    peak = max(_rate(figures, threads) for figures in ceilings.flop_per_s[dtype].values())
+    peak = max(rate_of(figures, threads) for figures in ceilings.flop_per_s[dtype].values())
     best = {
-        level: max(_rate(figures, threads) for figures in by.values()) for level, by in ceilings.bytes_per_s.items()
+        level: max(rate_of(figures, threads) for figures in by.values()) for level, by in ceilings.bytes_per_s.items()
     }
-    moved_s, level = transfer(work.moved_bytes, best.__getitem__, caches, threads)
+    cores = max(map(int, next(iter(ceilings.flop_per_s[dtype].values()))))
+    moved_s, level = transfer(work.moved_bytes, best.__getitem__, together(caches, threads, cores))
     limits = [
         Bound(f"arithmetic (any mix, {dtype})", _simple_flop(work) / peak),
         *(
@@ -146,9 +172,9 @@ def _arithmetic(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> lis
 
 def _peak(names: tuple[str, ...], figures: Mapping[str, Mapping[str, float]], threads: int) -> float:
     if len(names) == 1:
-        return _rate(figures[names[0]], threads)
+        return rate_of(figures[names[0]], threads)
     mixes = ("fma", "fma_add", "mul_add") if "fma" in names else ("mul_add",)
-    return max(_rate(figures[mix], threads) for mix in mixes)
+    return max(rate_of(figures[mix], threads) for mix in mixes)
 
 
 def _functions(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> list[Bound]:
@@ -160,7 +186,7 @@ def _functions(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> list
 
 
 def _function_s(work: Work, name: str, dtype: str, ceilings: Ceilings, threads: int) -> float:
-    return work.operations.get(name, 0) / _rate(ceilings.operations_per_s[dtype][name], threads)
+    return work.operations.get(name, 0) / rate_of(ceilings.operations_per_s[dtype][name], threads)
 
 
 def _bandwidth(work: Work, ceilings: Ceilings, caches: Sequence[Cache], threads: int) -> list[Bound]:
@@ -169,9 +195,9 @@ def _bandwidth(work: Work, ceilings: Ceilings, caches: Sequence[Cache], threads:
     patterns = matching_patterns(work.read_bytes, work.write_bytes)
 
     def rate(level: str) -> float:
-        return max(_rate(ceilings.bytes_per_s[level][pattern], threads) for pattern in patterns)
+        return max(rate_of(ceilings.bytes_per_s[level][pattern], threads) for pattern in patterns)
 
-    time_s, level = transfer(work.moved_bytes, rate, caches, threads)
+    time_s, level = transfer(work.moved_bytes, rate, caches)
     return [Bound(f"bandwidth ({level}, {patterns[0]})", time_s)]
 
 
@@ -181,9 +207,22 @@ def matching_patterns(read_bytes: int, write_bytes: int) -> tuple[str, ...]:
     return next(patterns for least, patterns in PATTERNS_BY_READ_SHARE if share >= least)
 
 
-def transfer(
-    moved_bytes: int, rate: Callable[[str], float], caches: Sequence[Cache], threads: int = 1
-) -> tuple[float, str]:
+def together(caches: Sequence[Cache], threads: int, cores: int | None = None) -> tuple[Cache, ...]:
+    """Caches as large as all instances of them that threads can use: one that they share counts once.
+
+    Args:
+        caches: of one core.
+        threads: cores at work.
+        cores: of the machine, over which the threads may be spread; by default they are neighbours.
+    """
+
+    def instances(cache: Cache) -> int:
+        return min(threads, -(-(cores or threads) // cache.shared_by))
+
+    return tuple(replace(cache, bytes=cache.bytes * instances(cache)) for cache in caches)
+
+
+def transfer(moved_bytes: int, rate: Callable[[str], float], caches: Sequence[Cache]) -> tuple[float, str]:
     """The least time to move arrays that the caches hold as far as they can, from the innermost outwards.
 
     A rule of thumb, all at the rate of the smallest cache that holds 3/4 of its size, is no bound: a set just above
@@ -192,18 +231,25 @@ def transfer(
     Returns:
         Seconds, and the outermost level that is needed.
     """
-    left, time_s, level = moved_bytes, 0.0, "DRAM"
+    left, time_s = moved_bytes, 0.0
     for cache in caches:
-        held = min(left, cache.bytes * max(1, threads // cache.shared_by))
+        held = min(left, cache.bytes)
         time_s += held / rate(cache.level)
         left -= held
         if left == 0:
             return time_s, cache.level
-    return time_s + left / rate(level), level
+    return time_s + left / rate("DRAM"), "DRAM"
 
 
-def _rate(figures: Mapping[str, float], threads: int) -> float:
-    return figures.get(str(threads), threads * figures["1"])
+def rate_of(figures: Mapping[str, float], threads: int) -> float:
+    """What so many cores reach together: as measured, else as often one core's rate as there are threads.
+
+    That is no more than the best of any larger number that was measured: cores share memory, and the way to it.
+    """
+    if str(threads) in figures:
+        return max(figures[str(threads)], figures["1"])
+    more = [rate for number, rate in figures.items() if int(number) > threads]
+    return min([threads * figures["1"], max(more)] if more else [threads * figures["1"]])
 
 
 def _simple_flop(work: Work) -> int:

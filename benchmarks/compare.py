@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 
@@ -30,17 +29,3 @@ def worst_error(got: Any, expected: Any) -> float:
         if not error <= worst:
             worst = math.inf if math.isnan(error) else error
     return worst
-
-
-def checksum(array: np.ndarray) -> int:
-    """A number that changes with any single element's bits; of a C-contiguous array."""
-    return int(_weighted_sum(array.reshape(-1).view(f"u{min(8, array.itemsize)}")))
-
-
-@compiled
-def _weighted_sum(words: Any) -> Any:
-    """Odd weights, modulo 2**64: multiplication by an odd number loses no bit."""
-    total = np.uint64(0)
-    for i in range(words.size):
-        total += np.uint64(words[i]) * np.uint64(2 * i + 1)
-    return total

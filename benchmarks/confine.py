@@ -15,7 +15,9 @@ from pathlib import Path
 
 import psutil
 
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from benchmarks.protect import limit, protect
+
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @contextlib.contextmanager
@@ -31,12 +33,13 @@ def deadline(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
         signal.setitimer(timer, 0)
 
 
-def confine(cpus: tuple[int, ...], threads: int) -> None:
-    """Its own session, no core files, no output, its processors; threads of libraries.
+def confine(cpus: tuple[int, ...], threads: int, folder: Path | None = None) -> None:
+    """Its own session, no output, its processors; threads of libraries; then everything that ``protect`` takes away.
 
     Args:
         cpus: processors that it is bound to; empty for any.
         threads: that libraries may use.
+        folder: the only place that it may write to; None for none.
     """
     _die_with_parent()
     with contextlib.suppress(OSError):
@@ -44,13 +47,13 @@ def confine(cpus: tuple[int, ...], threads: int) -> None:
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # for libraries loaded later, which threadpool_limits does not reach
-    os.environ |= dict.fromkeys(_THREAD_SETTINGS, str(threads))
+    os.environ |= dict.fromkeys(THREAD_SETTINGS, str(threads))
     if cpus:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, cpus)
     gc.freeze()
+    protect(folder)
 
 
 def _die_with_parent() -> None:
@@ -68,7 +71,5 @@ def _die_with_parent() -> None:
 
 
 def limit_memory(extra_bytes: int) -> None:
-    """Let this process map so many bytes more than it does now, where the system does not allow less."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = psutil.Process().memory_info().vms + extra_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    """Let this process map so many bytes more than it does now, and never more again."""
+    limit(resource.RLIMIT_AS, psutil.Process().memory_info().vms + extra_bytes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import kernels
 from kernels import Kernel, Size
-from kernels.language import Handle, Schedule, Source, SourceFolder, specialise
+from kernels.language import Handle, Schedule, Source, SourceFolder, driver_of, idle_of, specialise
 
 POLICIES = ("hot", "rotate", "flush")
 """What the caches hold when a call begins: its own data from the call before; other data, because the buffers rotate
@@ -55,12 +55,14 @@ class Contestant:
         runtime: values of its run-time parameters.
         schedule: what it was made from, for the size of its workspace; None for baseline and rivals.
         rival: the name of a library's answer, where it is one.
+        driver: where its compiled caller lies, and a function of its signature that does nothing; None for a rival.
     """
 
     handle: Handle | None
     runtime: tuple[int, ...] = ()
     schedule: Schedule | None = None
     rival: str | None = None
+    driver: tuple[Handle, Handle] | None = None
 
 
 def source_of(task: Task, schedule: Schedule) -> Source:
@@ -74,12 +76,19 @@ def source_of(task: Task, schedule: Schedule) -> Source:
 
 def of_schedule(folder: SourceFolder, source: Source, schedule: Schedule) -> Contestant:
     """The contestant of a specialised schedule, its source written."""
-    return Contestant(folder.write(source), tuple(int(schedule[name]) for name in source.runtime), schedule)
+    runtime = tuple(int(schedule[name]) for name in source.runtime)
+    return Contestant(folder.write(source), runtime, schedule, driver=_written_driver(folder, source))
 
 
 def of_baseline(folder: SourceFolder, task: Task) -> Contestant:
     """The fixed before: the plain loop that a user would write."""
-    return Contestant(folder.write(specialise(task.definition.baseline, {}, task.dtype)))
+    source = specialise(task.definition.baseline, {}, task.dtype)
+    return Contestant(folder.write(source), driver=_written_driver(folder, source))
+
+
+def _written_driver(folder: SourceFolder, source: Source) -> tuple[Handle, Handle] | None:
+    driver, idle = driver_of(source), idle_of(source)
+    return (folder.write(driver), folder.write(idle)) if driver and idle else None
 
 
 def workspace_counts(task: Task, contestant: Contestant, size: Size) -> tuple[int, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.contestant import Contestant
 from benchmarks.isolation import Child
-from benchmarks.outcome import KINDS, Outcome, Samples
+from benchmarks.outcome import KINDS, Conditions, Outcome, Retake, Rounds
 from benchmarks.race import Rules
 from benchmarks.worker import Answer
 
@@ -17,27 +18,33 @@ class ContestantFailedError(RuntimeError):
     """Something that was proven before is wrong, crashes or hangs when it is measured again."""
 
 
-def paired(child: Child, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
-    """Paired samples of two proven contestants.
+def rounds(child: Child, contestants: Sequence[Contestant], rules: Rules) -> Rounds:
+    """Rounds of several proven contestants.
 
     Raises:
         ContestantFailedError: one of them failed, though it was proven before.
     """
-    answer = child.call(race_request(candidate, incumbent, rules), PATIENCE_S)
+    answer = child.call(race_request(contestants, rules), PATIENCE_S)
     if "failed" in answer:
         raise ContestantFailedError(f"{answer['failed']}: {answer['reason']}")
-    return samples_of(answer)
+    return rounds_of(answer)
 
 
-def race_request(candidate: Contestant, incumbent: Contestant, rules: Rules) -> dict[str, Any]:
-    """What a child is asked for a race."""
-    sides = {"candidate": candidate, "incumbent": incumbent}
-    return {"do": "race", **sides, "rules": rules}
+def race_request(contestants: Sequence[Contestant], rules: Rules) -> dict[str, Any]:
+    """What a child is asked for a race; the first contestant is the one in question."""
+    return {"do": "race", "contestants": tuple(contestants), "rules": rules}
 
 
-def samples_of(raced: Answer) -> Samples:
+def rounds_of(raced: Answer) -> Rounds:
     """The samples that a race yielded."""
-    return Samples(tuple(raced["candidate_s"]), tuple(raced["incumbent_s"]), raced["loops"])
+    seconds = tuple(tuple(times) for times in raced["seconds"])
+    return Rounds(seconds, raced["loops"], raced["floor_s"], _conditions(raced["conditions"]))
+
+
+def _conditions(told: Answer) -> Conditions:
+    retakes = tuple(Retake(one["reason"], tuple(one["seconds"])) for one in told["retakes"])
+    tuples = {name: tuple(told[name]) for name in ("clock_hz", "memory_bytes_per_s", "flags")}
+    return Conditions(**{**told, **tuples, "retakes": retakes})
 
 
 def failure_of(answer: Answer) -> Outcome:

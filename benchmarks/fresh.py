@@ -1,36 +1,52 @@
-"""What may be shown of a contestant: paired samples in new processes, on new inputs, at new addresses.
+"""What may be shown of a contestant: paired samples in new processes, of new builds, on new inputs, at new addresses.
 
 One process is one memory layout, and that is one sample of the spread that another user will see (measured between
-launches: 4.5 %, between rounds of one launch: 1.3 %). So the launch is what is repeated.
+launches: 4.5 %, between rounds of one launch: 1.3 %). So the launch is what is repeated, each with a build of its own.
+What is published is where a repeat of all this will find the speedup, see ``repeat_interval``.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from benchmarks.contestant import Contestant
 from benchmarks.harness import Harness
-from benchmarks.inference import Estimate, hierarchical_speedup
-from benchmarks.launch import Launch
+from benchmarks.inference import Estimate, hierarchical_speedup, repeat_interval
+from benchmarks.launch import Launch, fresh_build
 from benchmarks.outcome import Samples
 from benchmarks.race import Rules
 
-LAUNCHES = 5
-AGAINST_PEER = Rules(most_rounds=20, least_rounds=6, most_s=2.0, may_drop=False)
-AGAINST_PLAIN = Rules(most_rounds=12, least_rounds=3, most_s=2.0, may_drop=False)
+LAUNCHES = 10
+SLOW_S = 1.0
+SLOW_LAUNCHES = 5
+"""Launches for an opponent that takes ``SLOW_S`` a call or more: many times slower, it needs no fine figure."""
+
+AGAINST_PEER = Rules(most_rounds=30, least_rounds=6, most_s=1.0, may_drop=False)
+AGAINST_PLAIN = Rules(most_rounds=30, least_rounds=2, most_s=1.0, may_drop=False)
 """Few rounds are enough against a plain loop that is many times slower, and each of them may take seconds."""
 
 
 @dataclass(frozen=True)
 class Opponent:
-    """Whom a contestant is timed against, and how often in each launch."""
+    """Whom a contestant is timed against, and how often in each launch.
+
+    Attributes:
+        contestant: the other side.
+        rules: of the race in a launch.
+        call_s: seconds a call, roughly, where that is known: what is slow takes part in fewer launches.
+    """
 
     contestant: Contestant
     rules: Rules
+    call_s: float = 0.0
+
+    def takes_part(self, launch: int) -> bool:
+        """Whether it is raced in a launch, counted from 0."""
+        return self.call_s < SLOW_S or launch < SLOW_LAUNCHES
 
 
 @dataclass(frozen=True)
@@ -39,9 +55,11 @@ class Fresh:
 
     Attributes:
         samples: by opponent, one value a launch; opponents whose library is missing are left out.
+        assembly: of the contestant, as the first launch compiled it, by the function's name.
     """
 
     samples: Mapping[str, Sequence[Samples]]
+    assembly: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def time_s(self) -> float:
@@ -49,12 +67,22 @@ class Fresh:
         launches = [launch for launches in self.samples.values() for launch in launches]
         return float(np.median([np.median(launch.candidate_s) for launch in launches]))
 
-    def speedups(self, rng: np.random.Generator) -> dict[str, Estimate]:
-        """t_opponent / t_contestant by opponent, the spread between launches in the interval."""
+    @property
+    def flags(self) -> dict[str, int]:
+        """What disturbed the races, and how many of them."""
+        flags = [flag for launches in self.samples.values() for one in launches for flag in one.conditions.flags]
+        return {flag: flags.count(flag) for flag in sorted(set(flags))}
+
+    def confidence(self, rng: np.random.Generator) -> dict[str, Estimate]:
+        """t_opponent / t_contestant by opponent, with the interval for the truth of this session."""
         return {
             name: hierarchical_speedup([(launch.candidate_s, launch.incumbent_s) for launch in launches], rng)
             for name, launches in self.samples.items()
         }
+
+    def speedups(self, rng: np.random.Generator) -> dict[str, Estimate]:
+        """t_opponent / t_contestant by opponent, with the interval in which a repeat of all launches will find it."""
+        return {name: repeat_interval(estimate) for name, estimate in self.confidence(rng).items()}
 
 
 def against(
@@ -64,7 +92,7 @@ def against(
     launches: int = LAUNCHES,
     say: Callable[[int], None] = lambda _launch: None,
 ) -> Fresh:
-    """Time a contestant against each opponent in each of several fresh processes.
+    """Time a contestant against each opponent in each of several fresh processes, each with a build of its own.
 
     Args:
         harness: of the task; its own children stay idle.
@@ -77,12 +105,21 @@ def against(
         ContestantFailedError: a contestant is wrong, crashes, or takes minutes.
     """
     samples: dict[str, list[Samples]] = {}
+    assembly: dict[str, str] = {}
+    compiled = [contestant, *(other.contestant for other in opponents.values())]
     for launch in range(launches):
         say(launch + 1)
-        with harness.launch(int.from_bytes(os.urandom(4))) as process:
-            for name, found in _one_launch(process, contestant, opponents).items():
+        present = {name: other for name, other in opponents.items() if other.takes_part(launch)}
+        with fresh_build(harness.folder, compiled) as folder, harness.launch(new_seed(), folder) as process:
+            for name, found in _one_launch(process, contestant, present).items():
                 samples.setdefault(name, []).append(found)
-    return Fresh(samples)
+            assembly = assembly or process.assembly(contestant)
+    return Fresh(samples, assembly)
+
+
+def new_seed() -> int:
+    """Of inputs that nobody has seen."""
+    return int.from_bytes(os.urandom(4))
 
 
 def _one_launch(process: Launch, contestant: Contestant, opponents: Mapping[str, Opponent]) -> dict[str, Samples]:

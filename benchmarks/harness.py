@@ -14,14 +14,17 @@ from typing import Self
 
 import numpy as np
 
+from benchmarks.audit import audit
 from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, source_of
-from benchmarks.exchange import PATIENCE_S, ContestantFailedError, failure_of, paired, race_request, samples_of
-from benchmarks.inference import Estimate, log_ratios, median_estimate, speedup_estimate
+from benchmarks.exchange import PATIENCE_S, ContestantFailedError, failure_of, race_request, rounds, rounds_of
+from benchmarks.inference import Estimate, speedup_estimate
 from benchmarks.isolation import Child, share, start_server
+from benchmarks.judge import condemned, is_doubtful, judged, would_win
 from benchmarks.launch import Launch
-from benchmarks.outcome import IllegalSchedule, Impossible, Measured, Outcome, Samples
+from benchmarks.machine import fingerprint
+from benchmarks.outcome import IllegalSchedule, Measured, Outcome, Rounds, Samples, Wrong
 from benchmarks.race import Rules
-from benchmarks.worker import Answer, Limits, Place
+from benchmarks.worker import Limits, Place
 from kernels.language import Schedule, SourceFolder, TemplateError
 
 SLOW_S = 0.5
@@ -88,9 +91,10 @@ class Harness:
         """Set up the children; they start with the first request."""
         start_server()
         self.cpus = sorted(os.sched_getaffinity(0))
-        place = Place(self.folder.path, self.task, tuple(self.task.definition.verify_sizes), limits=self.limits)
+        hidden = replace(self.task, seed=int.from_bytes(os.urandom(4)))  # nobody shall know the inputs beforehand
+        place = Place(self.folder.path, hidden, tuple(self.task.definition.verify_sizes), limits=self.limits)
         self._builders = [Child(place) for _ in self.cpus]
-        self._measurer = Child(self._measuring_place(self.task))
+        self._measurer = Child(self._measuring_place(hidden))
         self.baseline = of_baseline(self.folder, self.task)
 
     def _measuring_place(self, task: Task, *, is_fresh: bool = False) -> Place:
@@ -98,7 +102,16 @@ class Harness:
         sizes = (task.size, task.size)
         # the last processor: interrupts mostly land on the first
         cpus = (self.cpus[-1],) if task.threads == 1 else ()
-        return Place(self.folder.path, task, sizes, cpus, is_fresh, self.limits)
+        return Place(
+            self.folder.path,
+            task,
+            sizes,
+            cpus,
+            is_fresh,
+            is_timing=True,
+            pool_bytes=_pool_bytes(task),
+            limits=self.limits,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -163,39 +176,62 @@ class Harness:
         tried = self._measurer.call({"do": "try", "candidate": candidate}, limit_s)
         if "failed" in tried:
             return replace(failure_of(tried), verify_s=built.verify_s, measure_s=time.perf_counter() - start)
-        slowest_s = tried["verify_s"] + incumbent.time_s
-        limit_s = self.limits.call_s + self.rules.most_s + 4 * self.rules.least_rounds * (slowest_s + 0.01)
-        raced = self._measurer.call(race_request(candidate, incumbent.contestant, self.rules), limit_s)
-        outcome = failure_of(raced) if "failed" in raced else self._judge(raced, tried["max_error"])
-        verify_s = built.verify_s + tried["verify_s"] + raced.get("verify_s", 0.0)
-        return replace(outcome, verify_s=verify_s, measure_s=raced.get("measure_s", 0.0))
+        limit_s = self._race_limit_s(tried["verify_s"] + incumbent.time_s)
+        outcome, raced_s = self._raced(candidate, incumbent, limit_s)
+        if is_doubtful(outcome, self.rules):
+            outcome, again_s = self._raced(candidate, incumbent, limit_s)
+            raced_s += again_s
+            outcome = condemned(outcome) if is_doubtful(outcome, self.rules) else outcome
+        if would_win(outcome):
+            outcome = self._audited(candidate, outcome)
+        errors = {"max_error": max(tried["max_error"], outcome.max_error)} if isinstance(outcome, Measured) else {}
+        spent_s = time.perf_counter() - start - raced_s
+        return replace(outcome, verify_s=built.verify_s + spent_s, measure_s=raced_s, **errors)
 
-    def _judge(self, raced: Answer, error_before: float) -> Outcome:
-        samples = samples_of(raced)
-        time_s = float(np.median(samples.candidate_s))
-        if time_s < self.reject_s:
-            return Impossible(f"{time_s:.3g} s a call, but this machine needs {self.reject_s:.3g} s at the very least")
-        ratio = median_estimate(log_ratios(samples.candidate_s, samples.incumbent_s))
-        return Measured(
-            time_s=time_s,
-            log_ratio=ratio.estimate,
-            low=ratio.low,
-            high=ratio.high,
-            samples=samples,
-            max_error=max(error_before, raced["max_error"]),
-        )
+    def _race_limit_s(self, slowest_s: float) -> float:
+        return self.limits.call_s + self.rules.most_s + 4 * self.rules.least_rounds * (slowest_s + 0.01)
+
+    def _raced(self, candidate: Contestant, incumbent: Incumbent, limit_s: float) -> tuple[Outcome, float]:
+        """What came of one race, and the seconds that it took."""
+        request = race_request([candidate, incumbent.contestant], self.rules)
+        raced = self._measurer.call(request, limit_s)
+        if "failed" in raced:
+            return failure_of(raced), 0.0
+        samples = rounds_of(raced).pair(0, 1)
+        return judged(samples, raced["max_error"], self.reject_s), raced["measure_s"]
+
+    def _audited(self, candidate: Contestant, outcome: Outcome) -> Outcome:
+        """Whoever is about to win is looked at from here: what a child says can be forged in it."""
+        assert isinstance(outcome, Measured)
+        reason = audit(self._measurer, self._measurer.place.task, candidate, outcome.time_s, np.random.default_rng())
+        return Wrong(f"audit: {reason}") if reason else outcome
 
     def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:
-        """Paired samples of two proven contestants, with no early end: for checkpoints.
+        """Paired samples of two proven contestants.
 
         Raises:
             ContestantFailedError: one of them failed, though it was proven before.
         """
-        return paired(self._measurer, candidate, incumbent, rules)
+        return self.rounds([candidate, incumbent], rules).pair(0, 1)
 
-    def launch(self, seed: int) -> Launch:
-        """A fresh process with a memory layout and inputs of its own: for what is published."""
-        return Launch(Child(self._measuring_place(replace(self.task, seed=seed), is_fresh=True)))
+    def rounds(self, contestants: Sequence[Contestant], rules: Rules) -> Rounds:
+        """Rounds of several proven contestants; see ``pair``."""
+        return rounds(self._measurer, contestants, rules)
+
+    def launch(self, seed: int, folder: SourceFolder | None = None) -> Launch:
+        """A fresh process with a memory layout and inputs of its own, and maybe a build: for what is published.
+
+        Args:
+            seed: of the inputs.
+            folder: where its contestants lie; the harness' own where none is given.
+        """
+        place = self._measuring_place(replace(self.task, seed=seed), is_fresh=True)
+        return Launch(Child(replace(place, folder=(folder or self.folder).path)))
+
+
+def _pool_bytes(task: Task) -> int:
+    """Twice the last cache, so that what comes round again has left it."""
+    return 2 * fingerprint().caches[-1].bytes if task.policy == "rotate" else 0
 
 
 def speedup(samples: Samples) -> Estimate:

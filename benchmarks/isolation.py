@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import secrets
+import shutil
 import signal
+import struct
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing import connection
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.worker import Answer, Place, serve
+from benchmarks.answers import MOST_BYTES, Answer, NoAnswerError, answer_of
+from benchmarks.confine import THREAD_SETTINGS
+from benchmarks.contestant import Contestant
+from benchmarks.layout import fixed_layout
+from benchmarks.sweep import end
+from benchmarks.worker import Place, serve
+from kernels.language import SourceFolder
 
-_SLACK_S = 60.0  # the child's own limits are exact; the parent's are for a child that cannot keep them
+_SLACK_S = 10.0  # the child's own limits are exact; the parent's are for a child that cannot keep them
+_DYING_S = 2.0
+_MESSAGE_S = 10.0  # from its first byte to its last
 _HARMLESS = ("CompileFailed", "Unavailable")
+_HINTS = {signal.SIGSEGV: ", as who writes to an input does, or far outside its arrays"}
 _KINDS = {signal.SIGALRM: "TimedOut", signal.SIGPROF: "CompileFailed", signal.SIGKILL: "OutOfMemory"}
 
 _context = multiprocessing.get_context("forkserver")
@@ -27,8 +40,31 @@ _context.set_forkserver_preload(["benchmarks.preload"])
 
 def start_server() -> None:
     """Have the fork server load, beside the caller, what children need."""
-    with _starting():
+    with _starting(), fixed_layout():
         multiprocessing.forkserver.ensure_running()
+
+
+def start_process(
+    target: Callable[..., None], arguments: tuple[Any, ...], threads: int = 1, *, is_fresh: bool = False
+) -> tuple[Any, Any]:
+    """Start a child process.
+
+    Args:
+        target: its main; takes its end of a pipe, then ``arguments``.
+        arguments: plain data.
+        threads: that libraries which it loads may have.
+        is_fresh: a new interpreter with a memory layout of its own, instead of a fork of a warm one.
+
+    Returns:
+        The process, and the parent's end of the pipe.
+    """
+    context = multiprocessing.get_context("spawn") if is_fresh else _context
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
+    with _starting(), contextlib.nullcontext() if is_fresh else fixed_layout(), _threads(threads):
+        process.start()
+    theirs.close()
+    return process, ours
 
 
 class Child:
@@ -38,6 +74,8 @@ class Child:
         self.place = place
         self._process: Any = None
         self._pipe: Any = None
+        self._scratch = Path()
+        self._request: Mapping[str, Any] = {}
         self._limit_s = 0.0
         self.answered = 0
         self.deadline_s = 0.0
@@ -51,12 +89,15 @@ class Child:
         """
         limits = self.place.limits
         self._limit_s = limit_s
-        self.deadline_s = time.monotonic() + limit_s + limits.build_s + _SLACK_S
+        # calls are limited twice in a race: while they are timed, and in the proof afterwards
+        self.deadline_s = time.monotonic() + 2 * limit_s + limits.build_s + _SLACK_S
         if self._process is None:
             self._start()
             self.deadline_s += limits.start_s
+        # a child that answers twice, or before it is asked, shall not answer the next question
+        self._request = {**request, "limit_s": limit_s, "token": secrets.token_hex(8)}
         with contextlib.suppress(OSError):
-            self._pipe.send({**request, "limit_s": limit_s})
+            self._pipe.send(self._request)
 
     def answer(self) -> Answer:
         """Wait for the answer; ``{"failed": kind, "reason": …}`` where it found a fault, died or took too long."""
@@ -68,6 +109,8 @@ class Child:
         self.answered += 1
         # nobody knows what else a faulty candidate has written to
         is_at_fault = "failed" in answer and answer["failed"] not in _HARMLESS
+        if not is_at_fault:
+            self._keep(is_good="failed" not in answer)
         if is_at_fault or self.answered >= self.place.limits.answers:
             self.stop()
         return answer
@@ -81,15 +124,23 @@ class Child:
         if not self._pipe.poll(max(0.0, self.deadline_s - time.monotonic())):
             return {"failed": "TimedOut", "reason": "it had to be killed from outside"}
         try:
-            answer: Answer = json.loads(self._pipe.recv_bytes())
+            return answer_of(_received(self._pipe), self._request)
+        except NoAnswerError as error:
+            return {"failed": "Crashed", "reason": str(error)}
         except (EOFError, OSError):
             return self._death()
-        except ValueError:
-            return {"failed": "Crashed", "reason": "what it answered is no answer"}
-        return answer
+
+    def _keep(self, *, is_good: bool) -> None:
+        """Take what it compiled of the contestants that it was asked about; nothing else that it wrote is kept."""
+        named = self._request.get("contestants") or [self._request.get("candidate")]
+        contestants = [one for one in named if isinstance(one, Contestant) and is_good]
+        handles = [handle for one in contestants for handle in (one.handle, *(one.driver or ())) if handle is not None]
+        # sources may have been trimmed meanwhile
+        with contextlib.suppress(OSError):
+            SourceFolder(self.place.folder).adopt(self._scratch, handles)
 
     def _death(self) -> Answer:
-        self._process.join(5)
+        self._process.join(_DYING_S)
         code = self._process.exitcode
         self.stop()
         if code is None or code >= 0:
@@ -99,30 +150,27 @@ class Child:
             "TimedOut": f"its calls took over {self._limit_s:.3g} s",
             "CompileFailed": f"it took over {self.place.limits.build_s:.3g} s of processor time",
             "OutOfMemory": "killed by the system, as a rule for want of memory",
-            "Crashed": f"died of {signal.Signals(-code).name}",
+            "Crashed": f"died of {signal.Signals(-code).name}{_HINTS.get(-code, '')}",
         }
         return {"failed": kind, "reason": shown[kind]}
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn") if self.place.is_fresh else _context
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, self.place), daemon=True)
-        with _starting():
-            self._process.start()
-        theirs.close()
+        self._scratch = Path(tempfile.mkdtemp(prefix="child-", dir=self.place.folder))
+        threads, is_fresh = self.place.task.threads, self.place.is_fresh
+        self._process, self._pipe = start_process(serve, (self.place, self._scratch), threads, is_fresh=is_fresh)
         self.answered = 0
 
     def stop(self) -> None:
-        """Kill the child and all that it started."""
+        """Kill the child and all that it started, and remove what it wrote."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        end(self._process.pid)
         self._process.kill()
         self._process.join()
         self._process.close()
         self._pipe.close()
         self._process = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
     def pid(self) -> int | None:
@@ -183,3 +231,43 @@ def _starting() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sys.modules["__main__"] = main
+
+
+def _received(pipe: Any) -> bytes:
+    """A message, once it has begun: a child may say the half of one, or letter by letter.
+
+    Raises:
+        NoAnswerError: it is too large, or the rest of it does not come.
+        EOFError: the other end is closed.
+        OSError: so it is, or this one.
+    """
+    until = time.monotonic() + _MESSAGE_S
+    (size_bytes,) = struct.unpack("!i", _exactly(pipe, 4, until))
+    if not 0 <= size_bytes <= MOST_BYTES:
+        raise NoAnswerError("what it answered is no answer")
+    return _exactly(pipe, size_bytes, until)
+
+
+def _exactly(pipe: Any, size_bytes: int, until: float) -> bytes:
+    found = bytearray()
+    while len(found) < size_bytes:
+        if not pipe.poll(max(0.0, until - time.monotonic())):
+            raise NoAnswerError("it answered by half")
+        more = os.read(pipe.fileno(), size_bytes - len(found))
+        if not more:
+            raise EOFError
+        found += more
+    return bytes(found)
+
+
+@contextlib.contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    """Libraries that a fresh child loads start no more threads: those would run before they are confined."""
+    before = dict(os.environ)
+    os.environ |= dict.fromkeys(THREAD_SETTINGS, str(threads))
+    try:
+        yield
+    finally:
+        for name in THREAD_SETTINGS:
+            os.environ.pop(name)
+        os.environ |= before

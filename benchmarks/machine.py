@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import isa
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -57,8 +59,8 @@ class Fingerprint:
     Attributes:
         machine_id: 12 hexadecimal digits over the hardware part alone: cpu, llvm_cpu, features, cores, caches.
         cpu: model name as the kernel gives it (a hypervisor may hide it).
-        llvm_cpu: LLVM's name for the microarchitecture, as in ``"znver5"``.
-        features: instruction sets of interest, as LLVM names them.
+        llvm_cpu: LLVM's name for the microarchitecture that code is generated for, as in ``"znver5"``.
+        features: instruction sets of interest that code is generated for, as LLVM names them.
         vector_bytes: width of a vector register: 16, 32 or 64.
         logical_cores: cores that this process may run on.
         physical_cores: the same without hyper-threads.
@@ -69,6 +71,8 @@ class Fingerprint:
         governor: frequency governor; None where the machine has or shows none.
         system: operating system and kernel release.
         versions: of Python and of the packages that decide what code runs.
+        profile: what this process is restricted to, as in ``"avx2, 1 core"``; "" for the whole machine. Instruction
+            set and cores are part of ``machine_id``: a restricted machine is another one.
     """
 
     machine_id: str
@@ -85,6 +89,7 @@ class Fingerprint:
     governor: str | None
     system: str
     versions: Mapping[str, str]
+    profile: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -101,7 +106,7 @@ def fingerprint() -> Fingerprint:
 
     Call it before the process is bound to fewer cores than its parent: the cores are part of ``machine_id``.
     """
-    llvm_cpu, features = _llvm_host()
+    llvm_cpu, features = _target()
     found = caches()
     cores = _affinity()
     hardware: dict[str, Any] = {
@@ -122,6 +127,7 @@ def fingerprint() -> Fingerprint:
         governor=_text(_SYSFS / "cpu0/cpufreq/scaling_governor"),
         system=f"{platform.system()} {platform.release()}",
         versions=_versions(),
+        profile=isa.profile(len(cores)),
     )
 
 
@@ -197,11 +203,16 @@ def _huge_pages() -> str | None:
     return match[1] if match else None
 
 
-def _llvm_host() -> tuple[str, tuple[str, ...]]:
+def _target() -> tuple[str, tuple[str, ...]]:
+    """Name and features of the CPU that Numba generates code for: the host's, unless its variables say otherwise."""
     import llvmlite.binding as llvm  # noqa: PLC0415  loads LLVM, needed only here
 
-    features = llvm.get_host_cpu_features()
-    return llvm.get_host_cpu_name(), tuple(name for name in _FEATURES if features.get(name))
+    name, told = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
+    if told is None and (name or "").lower() != "generic":
+        features = llvm.get_host_cpu_features()
+    else:
+        features = {feature[1:]: feature[0] == "+" for feature in (told or "+sse2").split(",") if feature}
+    return name or llvm.get_host_cpu_name(), tuple(name for name in _FEATURES if features.get(name))
 
 
 def _versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ at once: two gave 45 GB/s from memory where one gave 31, because that many more 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,26 @@ def arithmetic(p: Any, a: Any, out: Any) -> None:  # noqa: C901 - specialising l
         store(out, p.fma_lanes + p.add_lanes, z)
 
 
+@template("void(T[::1], T[::1])", runtime=("repeats",))
+def chain(p: Any, a: Any, out: Any) -> None:
+    """``p.links`` operations a repeat on one vector, each waiting for the one before."""
+    one = load(a, 0, p.lanes)
+    x = one
+    for _ in range(p.repeats):
+        for _link in static(p.links):
+            if p.name == "add":
+                x = add(x, one)
+            if p.name == "mul":
+                x = mul(x, one)
+            if p.name == "fma":
+                x = fma(x, one, one)
+            if p.name == "mul_add":
+                x = add(mul(x, one), one)
+            if p.name == "div":
+                x = div(x, one)
+    store(out, 0, x)
+
+
 @template("void(T[::1], T[::1])", runtime=("elements", "repeats"))
 def function(p: Any, a: Any, out: Any) -> None:
     """One function of every element."""
@@ -54,6 +75,14 @@ def function(p: Any, a: Any, out: Any) -> None:
                 store(out, i, sqrt(load(a, i, p.lanes)))
             if p.name == "div":
                 store(out, i, div(a[0], load(a, i, p.lanes)))
+
+
+@template("void(T[::1], T[::1])", runtime=("elements", "repeats"))
+def library_exp(p: Any, a: Any, out: Any) -> None:
+    """The C library's exp of every element."""
+    for _ in range(p.repeats):
+        for i in range(p.elements):
+            out[i] = math.exp(a[i])
 
 
 @template(_ARRAYS, runtime=("elements", "repeats"))

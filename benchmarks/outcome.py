@@ -141,12 +141,18 @@ class OutOfMemory(Outcome):
     """Stopped at its memory limit."""
 
 
+@dataclass(frozen=True)
 class Impossible(Outcome):
-    """Faster than the hardware: a fault, never a record."""
+    """Faster than the hardware: a fault, never a record; ``samples`` is what claims to be."""
+
+    samples: Samples = Samples((), (), 1)
 
 
+@dataclass(frozen=True)
 class Noisy(Outcome):
-    """Measured, but the machine was too unquiet to say anything."""
+    """Measured, but the machine was too unquiet to say anything; ``samples`` is what was seen."""
+
+    samples: Samples = Samples((), (), 1)
 
 
 KINDS: dict[str, type[Outcome]] = {

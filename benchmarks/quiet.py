@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.machine import Fingerprint
 
 _PROC = Path("/proc")
@@ -20,6 +22,7 @@ _IDLE, _IOWAIT, _STEAL = 3, 4, 7
 MOST_BUSY_SHARE = 0.05
 MOST_PRESSURE_PERCENT = 5.0
 MOST_STEAL_SHARE = 0.01
+MOST_FLAGGED_SHARE = 0.05
 COARSE_CLOCK_S = 1e-6
 POLL_S = 1.0
 
@@ -41,6 +44,23 @@ class Disturbance(Enum):
         "leave the sibling thread idle, or switch SMT off",
     )
     CACHES_UNKNOWN = ("the system does not tell its cache sizes, defaults stand in", "mount /sys in this container")
+    FREQUENCY = (
+        "the core's clock does not hold",
+        "let nothing else run; where it persists: cpupower frequency-set --governor performance",
+    )
+    CONTENTION = (
+        "others use the last cache or the memory, which no counter of the system tells",
+        "close them; of a virtual machine, its neighbours may be it: measure at a quieter hour",
+    )
+    PREEMPTED = ("the timed core is given to others in the middle of samples", "close what else runs")
+    AFFINITY = (
+        "a timed process may not be held to one core, so it wanders",
+        "allow sched_setaffinity in this container",
+    )
+    RANDOM_LAYOUT = (
+        "every process has another memory layout, so that launches differ by more than builds",
+        "allow personality in this container's seccomp profile",
+    )
     COARSE_CLOCK = ("the clock's step or cost exceeds a microsecond", "set the clock source to tsc")
 
     @property
@@ -93,20 +113,21 @@ class Readings:
 
 def read(interval_s: float = 0.5) -> Readings:
     """Sleep for ``interval_s`` and see what the others did meanwhile; ticks of 10 ms bound the precision."""
-    before = _core_ticks()
+    before = core_ticks()
     time.sleep(interval_s)
-    busy_share, steal_share = _shares(before, _core_ticks())
+    busy_share, steal_share = shares(before, core_ticks())
     return Readings(os.getloadavg()[0] / (os.cpu_count() or 1), busy_share, steal_share, _pressure_percent())
 
 
-def _core_ticks(path: Path = _PROC / "stat") -> list[int]:
+def core_ticks(path: Path = _PROC / "stat") -> list[int]:
+    """Ticks of 10 ms of all cores by use, as in the first line of /proc/stat; empty where there is none."""
     try:
         return [int(field) for field in path.read_text().split("\n", 1)[0].split()[1:9]]
     except (OSError, ValueError):
         return []
 
 
-def _shares(before: list[int], after: list[int]) -> tuple[float | None, float | None]:
+def shares(before: list[int], after: list[int]) -> tuple[float | None, float | None]:
     """Busy and stolen share of the ticks between two readings."""
     ticks = [b - a for a, b in zip(before, after, strict=False)]
     total = sum(ticks)
@@ -136,12 +157,16 @@ def disturbances(readings: Readings) -> list[Finding]:
     ]
 
 
-def standing_disturbances(machine: Fingerprint, clock_step_s: float) -> list[Finding]:
+def standing_disturbances(
+    machine: Fingerprint, clock_step_s: float, *, is_bound: bool = True, is_layout_fixed: bool = True
+) -> list[Finding]:
     """What is wrong with the machine's set-up, at any hour.
 
     Args:
         machine: from ``benchmarks.machine.fingerprint``.
         clock_step_s: the larger of the clock's step and its cost.
+        is_bound: whether a process may be held to one core.
+        is_layout_fixed: whether races run with the same memory layout in every process.
     """
     steady_governors = (None, "performance")
     checks = (
@@ -154,9 +179,45 @@ def standing_disturbances(machine: Fingerprint, clock_step_s: float) -> list[Fin
             f"{machine.logical_cores} threads on {machine.physical_cores} cores",
         ),
         (Disturbance.CACHES_UNKNOWN, machine.caches_assumed, "no caches in /sys"),
+        (Disturbance.AFFINITY, not is_bound, "no permission to set the affinity"),
+        (Disturbance.RANDOM_LAYOUT, not is_layout_fixed, "address space layout is random"),
         (Disturbance.COARSE_CLOCK, clock_step_s > COARSE_CLOCK_S, f"clock step {clock_step_s * 1e6:.1f} us"),
     )
     return [Finding(kind, detail) for kind, present, detail in checks if present]
+
+
+_OF_FLAGS = {
+    "clock": Disturbance.FREQUENCY,
+    "memory": Disturbance.CONTENTION,
+    "contended": Disturbance.PREEMPTED,
+    "steal": Disturbance.STEAL,
+}
+"""What the flags of a race's conditions stand for."""
+
+
+def race_disturbances(races: int, flags: Mapping[str, int]) -> list[Finding]:
+    """What disturbed more races than a passing moment would.
+
+    Args:
+        races: how many there were.
+        flags: how many of them bear each flag.
+    """
+    return [
+        Finding(_OF_FLAGS[flag], f"{flag}: {count} of {races} races")
+        for flag, count in flags.items()
+        if flag in _OF_FLAGS and count > MOST_FLAGGED_SHARE * races
+    ]
+
+
+def may_be_bound() -> bool:
+    """Whether a process may be held to one core, as timed ones are."""
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {max(before)})
+        os.sched_setaffinity(0, before)
+    except OSError:
+        return False
+    return True
 
 
 def wait_until_quiet(limit_s: float = 30.0) -> list[Finding]:

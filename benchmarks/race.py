@@ -1,37 +1,47 @@
 """Paired, interleaved samples, and when to stop taking them.
 
-A round is one sample of each contestant, in an order that alternates (ABBA or BAAB at random), with the same number of
-calls in each sample. Same function against itself, 20 samples a side: the median ratio spread over 0.905 to 1.075 when
+A round is one sample of each contestant, all of as many calls. Within a block of as many rounds as there are
+contestants everyone stands once in every place of the order (a cyclic Latin square; ABBA or BAAB for two), and each
+block is drawn anew. Same function against itself, 20 samples a side: the median ratio spread over 0.905 to 1.075 when
 measured one after the other, over 0.989 to 1.029 interleaved.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
 from benchmarks.inference import log_ratios, sign_test_interval
-
-Call = Callable[[], Any]
+from benchmarks.outcome import Retake
+from benchmarks.timing import now_ns
 
 SAMPLE_S = 200e-6  # shorter samples drown in the clock's own cost and in interrupts
 MOST_LOOPS = 100_000
-CHEAP_S = 5e-3
+WARM_S = 5e-3
 RETAKES = 3
-LONG_S = 0.05  # longer samples are not retaken: that is dear, and what disturbs them is a small part of them
+LONG_S = 0.05  # longer rounds are not retaken: that is dear, and what disturbs them is a small part of them
 LEAST_SHARE = 0.98  # of a sample's wall time that must have been ours
+
+
+class Sampler(Protocol):
+    """A contestant, as a race sees it."""
+
+    def sample(self, loops: int) -> float:
+        """Seconds a call, of so many calls."""
 
 
 @dataclass(frozen=True)
 class Rules:
     """When a race ends.
+
+    Candidates are dropped early, which costs at worst a gain that would have been within the noise; only a gain that is
+    ``clear`` wins early, so that looking often makes no winner of noise.
 
     Attributes:
         most_rounds: it is over after so many rounds in any case.
@@ -39,7 +49,7 @@ class Rules:
         hopeless: a contestant whose first two rounds are both slower by this factor is dropped.
         ruinous: one whose very first round is slower by this factor is dropped at once.
         clear: one whose interval lies above this factor has won; the small gains need all the rounds.
-        most_s: no round begins after so many seconds, once there are ``least_rounds``.
+        most_s: no block begins after so many seconds, once there are ``least_rounds``.
         may_drop: end early for a candidate that will not win; off for what is reported.
     """
 
@@ -50,6 +60,23 @@ class Rules:
     clear: float = 1.1
     most_s: float = 4.0
     may_drop: bool = True
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What a race yielded.
+
+    Attributes:
+        seconds: a call; ``seconds[c][k]`` is contestant ``c`` in round ``k``.
+        loops: calls in a sample.
+        contended: rounds that stayed disturbed after all retakes.
+        retakes: rounds that were thrown away.
+    """
+
+    seconds: list[list[float]]
+    loops: int
+    contended: int
+    retakes: list[Retake]
 
 
 def is_decided(ratios: Sequence[float], rules: Rules) -> bool:
@@ -78,54 +105,87 @@ def is_decided(ratios: Sequence[float], rules: Rules) -> bool:
 
 
 def loops_for(call_s: float) -> int:
-    """Calls in a sample, so that it lasts at least ``SAMPLE_S``; the same for both sides of a pair."""
+    """Calls in a sample, so that it lasts at least ``SAMPLE_S``; the same for all sides."""
     return max(1, min(MOST_LOOPS, math.ceil(SAMPLE_S / max(call_s, 1e-9))))
 
 
-def sample(call: Call, loops: int) -> float:
-    """Seconds per call of one undisturbed sample, retaken where the cause of a disturbance is known, never by value."""
-    for _ in range(RETAKES):
-        seconds, is_clean = _sample_once(call, loops)
-        if is_clean or seconds * loops > LONG_S:
-            break
-    return seconds
+def warm_up(sides: Sequence[Sampler]) -> float:
+    """Run each until two samples agree within 2 %, ``WARM_S`` at most; returns the shortest seconds a call."""
+    return min(_warm(side) for side in sides)
 
 
-def _sample_once(call: Call, loops: int) -> tuple[float, bool]:
-    switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-    cpu = time.thread_time_ns()
-    start = time.perf_counter_ns()
-    for _ in itertools.repeat(None, loops):
-        call()
-    wall = time.perf_counter_ns() - start
-    cpu = time.thread_time_ns() - cpu
-    is_clean = cpu >= LEAST_SHARE * wall and resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw == switches
-    return wall / loops / 1e9, is_clean
+def _warm(side: Sampler) -> float:
+    start, before = now_ns(), side.sample(1)
+    while before < WARM_S:
+        now = side.sample(loops_for(before))
+        if abs(now - before) <= 0.02 * before or now_ns() - start > WARM_S * 1e9:
+            return min(now, before)
+        before = min(now, before)
+    return before
 
 
-def warm_up(calls: Sequence[Call]) -> float:
-    """Call each once, and again where that is cheap; returns the shortest seconds a call, for calibration."""
-    shortest = min(sample(call, 1) for call in calls)
-    return shortest if shortest > CHEAP_S else min(shortest, *(sample(call, 1) for call in calls))
+def race(sides: Sequence[Sampler], rules: Rules, rng: np.random.Generator, *, is_parallel: bool = False) -> Raced:
+    """Rounds of all sides until it is decided; the candidate is the first, and the incumbent the second.
 
+    Args:
+        sides: the contestants, two at least.
+        rules: when it ends.
+        rng: of the order.
+        is_parallel: contestants wait for threads of their own, so that waiting is no disturbance.
 
-def race(
-    candidate: Call, incumbent: Call, rules: Rules, rng: np.random.Generator
-) -> tuple[list[float], list[float], int]:
-    """Rounds of candidate and incumbent until it is decided.
-
-    Returns:
-        Seconds per call of each, one value a round, and the calls in a sample.
+    Raises:
+        Exception: whatever a side raises.
     """
-    loops = loops_for(warm_up([candidate, incumbent]))
-    times: tuple[list[float], list[float]] = ([], [])
+    under_way = _Race(sides, loops_for(warm_up(sides)), is_parallel)
     start = time.perf_counter()
-    candidate_first = bool(rng.integers(2))
+    for order in _orders(len(sides), rng):
+        under_way.round(order)
+        rounds = len(under_way.seconds[0])
+        is_whole = rounds % len(sides) == 0
+        is_late = rounds >= rules.least_rounds and is_whole and time.perf_counter() - start > rules.most_s
+        if is_late or is_decided(log_ratios(under_way.seconds[0], under_way.seconds[1]).tolist(), rules):
+            break
+    return Raced(under_way.seconds, under_way.loops, under_way.contended, under_way.retakes)
+
+
+def _orders(count: int, rng: np.random.Generator) -> Iterator[list[int]]:
+    """Rows of cyclic Latin squares, for ever."""
     while True:
-        for side in (0, 1) if candidate_first else (1, 0):
-            times[side].append(sample((candidate, incumbent)[side], loops))
-        # ABBA: the order turns within a block of two rounds and is drawn anew for each block
-        candidate_first = not candidate_first if len(times[0]) % 2 else bool(rng.integers(2))
-        is_late = len(times[0]) >= rules.least_rounds and time.perf_counter() - start > rules.most_s
-        if is_late or is_decided(log_ratios(times[0], times[1]).tolist(), rules):
-            return times[0], times[1], loops
+        first = rng.permutation(count).tolist()
+        yield from (first[k:] + first[:k] for k in range(count))
+
+
+class _Race:
+    """A race under way."""
+
+    def __init__(self, sides: Sequence[Sampler], loops: int, is_parallel: bool) -> None:
+        self.sides, self.loops = sides, loops
+        self.least_share = 0.0 if is_parallel else LEAST_SHARE
+        self.seconds: list[list[float]] = [[] for _ in sides]
+        self.contended = 0
+        self.retakes: list[Retake] = []
+
+    def round(self, order: Sequence[int]) -> None:
+        """Take one round, and take it anew, whole, where the cause of a disturbance is known; never by its values."""
+        seconds, reason = self.attempt(order)
+        for _ in range(RETAKES):
+            if not reason or sum(seconds) * self.loops > LONG_S:
+                break
+            self.retakes.append(Retake(reason, tuple(seconds)))
+            seconds, reason = self.attempt(order)
+        self.contended += bool(reason)
+        for times, value in zip(self.seconds, seconds, strict=True):
+            times.append(value)
+
+    def attempt(self, order: Sequence[int]) -> tuple[list[float], str]:
+        seconds, reason = [0.0] * len(self.sides), ""
+        for side in order:
+            switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+            cpu_ns, start = time.thread_time_ns(), now_ns()
+            seconds[side] = self.sides[side].sample(self.loops)
+            wall_ns, cpu_ns = now_ns() - start, time.thread_time_ns() - cpu_ns
+            if resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != switches:
+                reason = "preempted"
+            elif cpu_ns < self.least_share * wall_ns:
+                reason = "waited"
+        return seconds, reason

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import itertools
 import json
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,22 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.assembly import texts
+from benchmarks.conditions import Watch
 from benchmarks.confine import confine, deadline, limit_memory
-from benchmarks.contestant import Contestant, Task, callable_of
+from benchmarks.contestant import Task
 from benchmarks.race import race
+from benchmarks.timing import StaleError
+from benchmarks.track import Loader, Track
 from benchmarks.verify import Case, WrongError
 from kernels import Size, Unavailable
 from kernels.language import SourceFolder
+from kernels.language.simd import address_of
 
 Answer = dict[str, Any]
 
 _PLAUSIBLE = 0.75
+_OTHERS_SHARE, _OTHERS_NS = 0.05, 20_000_000
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ class Place:
         sizes: of the cases on which they prove contestants, each with a seed of its own.
         cpus: processors they are bound to; empty for any.
         is_fresh: start from a new interpreter, with a memory layout of its own, instead of a fork of a warm one.
+        is_timing: it races, and watches the machine.
+        pool_bytes: memory that copies of the first case's arrays fill, for calls on data that no cache holds.
         limits: of each of them.
     """
 
@@ -69,89 +78,165 @@ class Place:
     sizes: tuple[Size, ...]
     cpus: tuple[int, ...] = ()
     is_fresh: bool = False
+    is_timing: bool = False
+    pool_bytes: int = 0
     limits: Limits = Limits()
 
 
 class Worker:
     """State of one child: its cases, and the functions loaded so far."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, scratch: Path | None = None) -> None:
         self.place, self.task = place, place.task
-        self.folder = SourceFolder(place.folder)
-        self.rng = np.random.default_rng(place.task.seed)
-        self._loaded: dict[Contestant, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
+        self.loader = Loader(SourceFolder(place.folder, scratch), place.task)
+        self.rng = np.random.default_rng()  # of order and spot checks: not to be foreseen
+        self.watch = Watch()
 
     @functools.cached_property
     def cases(self) -> list[Case]:
         """Made with the first request, outside its limits: what the candidate may take comes on top."""
-        made = [Case(self.task, size, self.task.seed + k) for k, size in enumerate(self.place.sizes)]
+        pools = [self.place.pool_bytes, *[0] * len(self.place.sizes)]
+        made = [Case(self.task, size, self.task.seed + k, pools[k]) for k, size in enumerate(self.place.sizes)]
+        if self.place.is_timing:
+            self.watch.look()
         limit_memory(self.place.limits.memory_bytes)
         return made
 
-    def call(self, contestant: Contestant, case: Case) -> Callable[[], Any]:
-        """A contestant's call on a case, with all arguments bound."""
-        function, extra = self._function(contestant)
-        return functools.partial(function, *case.arguments(contestant), *extra)
-
-    def _function(self, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        if contestant not in self._loaded:
-            self._loaded[contestant] = callable_of(self.folder, self.task, contestant)
-        return self._loaded[contestant]
-
     # ---- what the parent may ask for
 
-    def do_build(self, request: Mapping[str, Any]) -> Answer:
-        """Compile a contestant, and prove it on all cases."""
+    def do_compile(self, request: Mapping[str, Any]) -> Answer:
+        """Compile a contestant, or load what was compiled."""
         contestant = request["candidate"]
         start = time.perf_counter()
         try:
             with deadline(self.place.limits.build_s, signal.ITIMER_PROF):
-                self._function(contestant)
+                self.loader.function(contestant)
+                self.loader.driver(contestant)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - Numba raises many kinds, all of them mean the same
             return _failure("CompileFailed", error)
-        built = time.perf_counter()
+        return {"build_s": time.perf_counter() - start}
+
+    def do_build(self, request: Mapping[str, Any]) -> Answer:
+        """Compile a contestant, and prove it on all cases."""
+        contestant = request["candidate"]
+        compiled = self.do_compile(request)
+        if "failed" in compiled:
+            return compiled
+        start = time.perf_counter()
         with deadline(request["limit_s"]):
-            worst = max(case.verify(self.call(contestant, case)) for case in self.cases)
-        del self._loaded[contestant]
-        return {"build_s": built - start, "verify_s": time.perf_counter() - built, "max_error": worst}
+            worst = max(case.verify(self.loader.call(contestant, case)) for case in self.cases)
+            self.loader.forget(contestant)
+        return {**compiled, "verify_s": time.perf_counter() - start, "max_error": worst}
+
+    def do_assembly(self, request: Mapping[str, Any]) -> Answer:
+        """The assembly of a contestant and of what it calls through pointers, as far as it was compiled here."""
+        return {"texts": texts(self.loader.folder, request["candidate"].handle)}
 
     def do_try(self, request: Mapping[str, Any]) -> Answer:
         """Prove a contestant on the first case; says how long that took."""
         contestant = request["candidate"]
-        call = self.call(contestant, self.cases[0])
+        self.cases[0].freeze()
+        call = self.loader.call(contestant, self.cases[0])
         start = time.perf_counter()
         with deadline(request["limit_s"]):
             worst = self.cases[0].verify(call)
         return {"max_error": worst, "verify_s": time.perf_counter() - start}
 
     def do_race(self, request: Mapping[str, Any]) -> Answer:
-        """Time a proven candidate against the incumbent, then prove it again, and on other inputs."""
-        candidate, incumbent = request["candidate"], request["incumbent"]
-        timed, other = self.cases
-        calls = self.call(candidate, timed), self.call(incumbent, timed)
-        start = time.perf_counter()
+        """Time proven contestants against each other, then prove the first of them again, and on other inputs."""
+        timed, other = self.cases[:2]
+        timed.freeze()
+        start, before = time.perf_counter(), self.watch.look()
+        with deadline(request["limit_s"]), _alone(self.task.threads), _no_collection():
+            track = Track(self.loader, timed, request["contestants"], self.rng)
+            raced = race(track.sides, request["rules"], self.rng, is_parallel=self.task.threads > 1)
+            if raced.loops > 1:
+                track.spot_check(float(np.median(raced.seconds[0])))
+        sampled_s = sum(map(sum, raced.seconds)) * raced.loops
+        conditions = self.watch.judged(before, self.watch.look(), raced, track.floor_s)
+        measured = time.perf_counter()
         with deadline(request["limit_s"]):
-            gc.disable()
-            candidate_s, incumbent_s, loops = race(*calls, request["rules"], self.rng)
-            gc.enable()
-            raced = time.perf_counter()
             timed.check()
             # not NaN: whoever takes an output that is not poisoned for done shall be wrong
-            worst = other.verify(self.call(candidate, other), filling=_PLAUSIBLE)
-        times = {"measure_s": raced - start, "verify_s": time.perf_counter() - raced}
-        return {"candidate_s": candidate_s, "incumbent_s": incumbent_s, "loops": loops, "max_error": worst, **times}
+            worst = other.verify(self.loader.call(request["contestants"][0], other), filling=_PLAUSIBLE)
+        return {
+            "seconds": raced.seconds,
+            "loops": raced.loops,
+            "floor_s": track.floor_s,
+            "conditions": asdict(conditions),
+            "max_error": worst,
+            "sampled_s": sampled_s,
+            "measure_s": measured - start,
+            "verify_s": time.perf_counter() - measured,
+        }
+
+    # ---- for the parent's own proof
+
+    def do_arrays(self, _request: Mapping[str, Any]) -> Answer:
+        """Where the arrays of the first case lie, whose inputs can now be written; 0 for an input that is none."""
+        self.cases[0].thaw()
+        inputs, out = self.cases[0].sets[0].inputs, self.cases[0].out
+        addresses = [value.ctypes.data if isinstance(value, np.ndarray) else 0 for value in inputs]
+        return {"inputs": addresses, "out": out.ctypes.data}
+
+    def do_calls(self, request: Mapping[str, Any]) -> Answer:
+        """Call a contestant so many times on those arrays, with other scalars."""
+        function, extra = self.loader.function(request["candidate"])
+        driver = self.loader.driver(request["candidate"])
+        arguments = [*self.cases[0].arguments(request["candidate"]), *extra]
+        scalars = request["scalars"]
+        arguments[: len(scalars)] = [own if new is None else new for own, new in zip(arguments, scalars, strict=False)]
+        with deadline(request["limit_s"]):
+            if driver:
+                driver[0](*arguments, address_of(function), request["calls"])
+            else:
+                for _ in itertools.repeat(None, request["calls"]):
+                    function(*arguments)
+        return {"calls": request["calls"]}
 
 
-def serve(connection: Connection, place: Place) -> None:
-    """The child's main: answer requests until the parent hangs up."""
-    confine(place.cpus, place.task.threads)
-    worker = Worker(place)
+@contextlib.contextmanager
+def _alone(threads: int) -> Iterator[None]:
+    """See that no other thread works for a single-threaded contestant.
+
+    Raises:
+        WrongError: the process used more processor time than its main thread.
+    """
+    process_ns, thread_ns, start_ns = time.process_time_ns(), time.thread_time_ns(), time.perf_counter_ns()
+    yield
+    others_ns = (time.process_time_ns() - process_ns) - (time.thread_time_ns() - thread_ns)
+    if threads == 1 and others_ns > max(_OTHERS_SHARE * (time.perf_counter_ns() - start_ns), _OTHERS_NS):
+        raise WrongError(f"other threads worked for {others_ns / 1e9:.3g} s beside it")
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def serve(connection: Connection, place: Place, scratch: Path) -> None:
+    """The child's main: answer requests until the parent hangs up.
+
+    Args:
+        connection: to the parent.
+        place: where it runs and what it knows.
+        scratch: the only folder that it may write to.
+    """
+    import benchmarks.preload  # noqa: F401, PLC0415 - keeps compiled code of ours, which is not allowed afterwards
+
+    confine(place.cpus, place.task.threads, scratch)
+    worker = Worker(place, scratch)
     with threadpool_limits(place.task.threads), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             request = connection.recv()
-            connection.send_bytes(json.dumps(_answer(worker, request)).encode())
+            answer = {**_answer(worker, request), "token": request["token"]}
+            connection.send_bytes(json.dumps(answer).encode())
 
 
 def _answer(worker: Worker, request: Mapping[str, Any]) -> Answer:
@@ -160,6 +245,8 @@ def _answer(worker: Worker, request: Mapping[str, Any]) -> Answer:
         answer: Answer = getattr(worker, f"do_{request['do']}")(request)
     except WrongError as error:
         return {"failed": "Wrong", "reason": str(error)}
+    except StaleError as error:
+        return {"failed": "Wrong", "reason": f"called again, it left element {error} of its output as it was"}
     except MemoryError as error:
         return _failure("OutOfMemory", error)
     except Unavailable as error:

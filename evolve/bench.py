@@ -7,23 +7,60 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import benchmarks
 import kernels
-from evolve.errors import EvolveError
-from evolve.paths import cache_folder, data_folder
+from benchmarks.contestant import Task
+from evolve.errors import EvolveError, UsageError
+from evolve.paths import cache_folder, data_folder, source_folder
+from evolve.repeats import Repeats, repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from evolve.machines import Here
+    from evolve.sheet import Leader, Problem, Sheet
     from evolve.store import Machine, Run, Store
 
 SUITES = Path(benchmarks.__file__).parent / "suites"
 
+AA_PROBLEM = Task("matmul", (64, 64, 64), "float64")
+TRIALS, QUICK_TRIALS = 20, 3
+
 _STDERR = 2  # descriptor: stdout is for the result
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured.
+
+    Attributes:
+        names: of kernels; none for all, and for the time of starting up.
+        policy: what the caches hold before each call: one of ``benchmarks.contestant.POLICIES``.
+        is_quick: few samples.
+        is_quiet: show what pytest says only where something failed.
+    """
+
+    names: tuple[str, ...] = ()
+    policy: str = "hot"
+    is_quick: bool = False
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the suites found.
+
+    Attributes:
+        suites: the JSON of pytest-benchmark, samples included.
+        file: where it is kept.
+    """
+
+    suites: Mapping[str, Any]
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -33,22 +70,30 @@ class Results:
     Attributes:
         machine: which.
         ceilings: the best ever found there.
-        suites: the JSON of pytest-benchmark.
+        measured: by the suites.
         runs: summaries of the runs behind the champions, and of others worth a line.
+        repeats: the same speedups measured before; None where that was not asked for, or there are none.
     """
 
     machine: Machine
     ceilings: Mapping[str, Any]
-    suites: Mapping[str, Any]
+    measured: Measured
     runs: tuple[Mapping[str, Any], ...]
+    repeats: Repeats | None = None
+
+    @property
+    def suites(self) -> Mapping[str, Any]:
+        """The JSON of pytest-benchmark."""
+        return self.measured.suites
 
 
-def champion_runs(store: Store, runs: Iterable[Run], machine: str, names: Collection[str]) -> list[Run]:
-    """The run published last for each problem, of these kernels, or of all installed ones where none is named."""
+def champion_runs(store: Store, runs: Iterable[Run], machine: str, request: Request) -> list[Run]:
+    """The run published last for each problem, under the policy that is asked for."""
     latest = {}
-    wanted = names or kernels.names()
-    own = [run for run in runs if run.machine == machine and run.kernel in wanted]
-    published = [(publication.measured_at, run) for run in own if (publication := store.publication(run.id))]
+    wanted = request.names or kernels.names()
+    own = [run for run in runs if run.machine == machine and run.kernel in wanted and run.policy == request.policy]
+    found = [(store.publication(run.id), run) for run in own]
+    published = [(made.measured_at, run) for made, run in found if made and made.is_promoted]
     for _, run in sorted(published, key=lambda pair: pair[0]):
         latest[run.kernel, run.dtype, run.size, run.threads] = run
     return [run for _, run in sorted(latest.items())]
@@ -73,6 +118,75 @@ def champion(store: Store, run: Run) -> dict[str, Any]:
     }
 
 
+def guests(sheets: Iterable[Sheet], here: str, request: Request) -> list[dict[str, Any]]:
+    """What the suites are told of other machines' champions: their genomes, and none of their times.
+
+    Args:
+        sheets: what the other machines found.
+        here: id of this machine.
+        request: what is measured here.
+
+    Raises:
+        UsageError: a sheet is of this very machine, or has nothing that is measured here.
+    """
+    found = []
+    for sheet in sheets:
+        if sheet.profile.key == (here, request.policy):
+            raise UsageError(f"{sheet.source} is of this very machine ({here})", "--with takes other machines' files")
+        own = [_guest(sheet, problem, leader) for problem, leader in sheet.leaders.items()]
+        own = [one for one in own if one["kernel"] in (request.names or kernels.names())]
+        if not own:
+            theirs = ", ".join(sorted({problem.kernel for problem in sheet.leaders})) or "no kernel"
+            raise UsageError(
+                f"{sheet.source} has nothing that is measured here, but {theirs}", "name one of its kernels"
+            )
+        found += own
+    return found
+
+
+def _guest(sheet: Sheet, problem: Problem, leader: Leader) -> dict[str, Any]:
+    profile = sheet.profile
+    home = {"machine": profile.machine, "profile": profile.description, "policy": profile.policy}
+    return {
+        "kernel": problem.kernel,
+        "size": list(problem.size),
+        "dtype": problem.dtype,
+        "threads": problem.threads,
+        "schedule": dict(leader.schedule),
+        "home": home,
+    }
+
+
+def machine_facts(here: Here, best: Mapping[str, Any], request: Request, say: Callable[[str], None]) -> dict[str, Any]:
+    """What the JSON says of the machine beside its fingerprint: ceilings, what A/A finds, active protections.
+
+    Args:
+        here: the machine.
+        best: its best ceilings.
+        request: what is going to be measured.
+        say: is told what is being measured.
+    """
+    from benchmarks import sandbox  # noqa: PLC0415 - tries what the system allows
+
+    known = {"machine": here.machine.id, "measured_at": here.ceilings.measured_at}
+    return {
+        "ceilings": {**known, "latest": dict(here.ceilings.values), "best": dict(best)},
+        "aa": _self_comparison(request, say),
+        "protections": [asdict(one) for one in sandbox.active()],
+    }
+
+
+def _self_comparison(request: Request, say: Callable[[str], None]) -> dict[str, Any]:
+    """How far equals seem to differ here and now."""
+    from benchmarks import aa  # noqa: PLC0415 - imports numba
+    from benchmarks.harness import Harness  # noqa: PLC0415
+
+    say("a function raced against itself")
+    with Harness(replace(AA_PROBLEM, policy=request.policy), source_folder()) as harness:
+        races = aa.same(harness, aa.itself(harness), QUICK_TRIALS if request.is_quick else TRIALS)
+    return {**aa.judged(races).as_dict(), "problem": AA_PROBLEM.kernel, "policy": request.policy}
+
+
 def earlier_medians(machine: str, until: str) -> dict[str, float]:
     """By benchmark the median that was saved last, in seconds.
 
@@ -81,13 +195,31 @@ def earlier_medians(machine: str, until: str) -> dict[str, float]:
         until: time of day (``datetime`` of pytest-benchmark's JSON) before which it was measured.
     """
     medians: dict[str, float] = {}
+    for data in _saved(machine, until):
+        medians |= {one["name"]: one["stats"]["median"] for one in data["benchmarks"]}
+    return medians
+
+
+def earlier_speedups(machine: str, now: Mapping[str, Any]) -> Repeats | None:
+    """The speedups of the same schedules in the last file that has any of them, measured as long and as warm as now."""
+    manner = {name: now["evolve"][name] for name in ("policy", "is_quick")}
+    for data in reversed(_saved(machine, now["datetime"])):
+        ours = data.get("evolve", {})
+        if {name: ours.get(name) for name in manner} == manner and (found := repeats(data, now)):
+            return found
+    return None
+
+
+def _saved(machine: str, until: str) -> list[dict[str, Any]]:
+    """All that was kept of a machine before some moment, the oldest first."""
+    found = []
     for file in sorted(_storage(machine).glob("*/[0-9]*.json"), key=lambda file: file.name):
         # a measurement that was killed while it was saved left half a file
-        with contextlib.suppress(ValueError, KeyError):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             data = json.loads(file.read_text(encoding="utf-8"))
-            if data["datetime"] < until:
-                medians |= {one["name"]: one["stats"]["median"] for one in data["benchmarks"]}
-    return medians
+            if data["datetime"] < until and data["benchmarks"]:
+                found.append(data)
+    return found
 
 
 def _storage(machine: str) -> Path:
@@ -104,36 +236,33 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def run_suites(
-    champions: list[dict[str, Any]], names: Collection[str], machine: str, *, is_quick: bool, is_quiet: bool = False
-) -> dict[str, Any]:
+def run_suites(champions: list[dict[str, Any]], facts: Mapping[str, Any], machine: str, request: Request) -> Measured:
     """Run the suites in a process of their own and keep their figures in the data folder.
 
     Args:
-        champions: as ``champion`` describes them.
-        names: kernels; none for all, and for the time of starting up.
+        champions: as ``champion`` and ``guests`` describe them.
+        facts: see ``machine_facts``.
         machine: id of this machine.
-        is_quick: few samples.
-        is_quiet: show what pytest says only where something failed.
-
-    Returns:
-        The JSON of pytest-benchmark, samples included.
+        request: what is to be measured.
 
     Raises:
         EvolveError: a contestant was wrong or failed.
     """
     storage = _made(_storage(machine))
+    before = set(storage.glob("*/*.json"))
     with tempfile.TemporaryDirectory(prefix="evolve-bench-") as folder:
-        told, measured = Path(folder) / "champions.json", Path(folder) / "measured.json"
+        told, known, measured = (Path(folder) / f"{name}.json" for name in ("champions", "machine", "measured"))
         told.write_text(json.dumps(champions), encoding="utf-8")
+        known.write_text(json.dumps(facts), encoding="utf-8")
         command = [
-            *pytest_command(names, is_quick=is_quick),
-            *(f"--champions={told}", f"--benchmark-json={measured}"),
+            *pytest_command(request),
+            *(f"--champions={told}", f"--machine={known}", f"--benchmark-json={measured}"),
             *(f"--benchmark-storage=file://{storage}", "--benchmark-save=bench"),
         ]
-        _run(command, is_quiet=is_quiet)
+        _run(command, is_quiet=request.is_quiet)
         found: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8"))
-    return found
+    file = max(set(storage.glob("*/*.json")) - before, key=lambda path: path.name)
+    return Measured(found, file)
 
 
 def _run(command: list[str], *, is_quiet: bool) -> None:
@@ -151,12 +280,13 @@ def _run(command: list[str], *, is_quiet: bool) -> None:
         raise EvolveError("a benchmark failed", "pytest says above which and why")
 
 
-def pytest_command(names: Collection[str], *, is_quick: bool) -> list[str]:
+def pytest_command(request: Request) -> list[str]:
     """The command line of pytest: the suites' own rules, whatever stands in the working directory."""
-    suite = SUITES / "bench_kernels.py" if names else SUITES
+    suite = SUITES / "bench_kernels.py" if request.names else SUITES
     return [
         *(sys.executable, "-m", "pytest", str(suite), "-c", str(SUITES / "pytest.ini"), "--rootdir", str(SUITES)),
         *("-v", "--no-header", "--benchmark-only", f"--sources={cache_folder() / 'sources'}"),
-        *((f"--kernels={','.join(names)}",) if names else ()),
-        *(("--quick",) if is_quick else ()),
+        f"--policy={request.policy}",
+        *((f"--kernels={','.join(request.names)}",) if request.names else ()),
+        *(("--quick",) if request.is_quick else ()),
     ]

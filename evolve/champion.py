@@ -58,7 +58,9 @@ def title_of(individuals: Iterable[Individual], checkpoints: Iterable[Checkpoint
     """The incumbent that a run's recorded outcomes lead to."""
     confirmed = {checkpoint.evaluation: checkpoint for checkpoint in checkpoints}
     title = Title()
-    for individual in individuals:
+    # the order in which they became known: one that got a second chance came after its batch
+    known = [individual for individual in individuals if individual.record is not None]
+    for individual in sorted(known, key=lambda i: i.record.finished_at if i.record else ""):
         after = title.challenged(individual)
         if after is not title and individual.evaluation.number in confirmed:
             after = after.confirmed(confirmed[individual.evaluation.number])

@@ -1,4 +1,7 @@
-"""Can this machine be trusted to measure? Looks at installation, clock, load, settings and folders, then tries it."""
+"""Can this machine be trusted to measure, and down to which difference?
+
+Looks at installation, clock, load, settings, protections and folders, then races equals.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import quiet
-from benchmarks.aa import SelfComparison, same
+import numpy as np
+
+from benchmarks import quiet, sandbox
 from benchmarks.clock import core_clock_hz, timer
-from benchmarks.contestant import Task
 from benchmarks.harness import Harness
-from benchmarks.machine import fingerprint
+from benchmarks.machine import Fingerprint, fingerprint
+from benchmarks.precision import FULL, PROBLEM, QUICK, Extent, Precision, precision
 from evolve.errors import EvolveError
 from evolve.installation import DISTRIBUTION, PACKAGES, claimants
-from evolve.paths import cache_folder, source_folder
+from evolve.paths import cache_folder
 from evolve.store import open_store
+from kernels.language import SourceFolder
 
 Say = Callable[[str], None]
 
-PROBLEM = Task("matmul", (64, 64, 64), "float64")
-"""Half a millisecond a call: long beside the clock's cost, short enough for hundreds of samples in a second or two."""
+EXTENTS = {False: QUICK, True: FULL}
+"""By whether all trials are wanted."""
 
 _THREAD_SETTINGS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _OFF = {"", "0"}
@@ -33,6 +38,8 @@ _RUINOUS = {
     "NUMBA_DEBUGINFO": "code is compiled for a debugger",
 }
 """Settings of Numba under which times mean nothing, and why."""
+
+_MEASURED = ("aa", "noise", "smallest_gain", "rounds_for", "conditions")
 
 
 @dataclass(frozen=True)
@@ -62,18 +69,22 @@ class Diagnosis:
         machine: its id.
         clock: ``overhead_s`` and ``resolution_s`` of the clock, ``core_hz`` of the processor.
         readings: how busy the machine was.
+        system: cores, huge pages, governor; whether a process may be bound to a core, whether layouts are random.
         threads: settings of thread counts found in the environment.
+        protections: by name why each is not active; empty where it is.
         folders: where sources and runs are kept.
-        aa: the A/A test; None where nothing can be measured.
+        precision: what races of equals say; None where nothing can be measured.
         findings: what is not as it should be.
     """
 
     machine: str
     clock: Mapping[str, float]
     readings: quiet.Readings
+    system: Mapping[str, Any]
     threads: Mapping[str, str]
+    protections: Mapping[str, str]
     folders: Mapping[str, str]
-    aa: SelfComparison | None
+    precision: Precision | None
     findings: tuple[Finding, ...]
 
     @property
@@ -81,36 +92,70 @@ class Diagnosis:
         """What makes measuring impossible."""
         return tuple(finding for finding in self.findings if finding.is_fatal)
 
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """Why what is measured here now cannot be trusted; empty where it can."""
+        return self.precision.same.objections if self.precision else ()
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = asdict(self)
-        return {"schema": 1, **plain, "aa": {"same": self.aa.as_dict()} if self.aa else None}
+        measured = self.precision.as_dict() if self.precision else dict.fromkeys(_MEASURED)
+        return {
+            "schema": 1,
+            "machine": self.machine,
+            "clock": dict(self.clock),
+            "readings": self.readings.as_dict(),
+            "system": dict(self.system),
+            "threads": dict(self.threads),
+            "protections": dict(self.protections),
+            "folders": dict(self.folders),
+            **measured,
+            "objections": list(self.objections),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
 
 
-def examine(store_url: str, say: Say) -> Diagnosis:
-    """Look at everything; takes some seconds, in which nothing else should run.
+def examine(store_url: str, say: Say, extent: Extent = QUICK) -> Diagnosis:
+    """Look at everything; takes some fifteen seconds, in which nothing else should run.
 
     Args:
         store_url: where runs are kept.
         say: is told what is looked at.
+        extent: of the races of equals.
     """
     say("the load of the machine")
     readings = quiet.read()
     say("the clock")
-    clock = timer()
-    machine = fingerprint()
-    disturbances = [*quiet.disturbances(readings), *quiet.standing_disturbances(machine, clock.step_s)]
+    clock, machine, system = timer(), fingerprint(), _system()
     found = [*installation(), *settings(os.environ), *folders(store_url)]
-    aa = None if any(finding.is_fatal for finding in found) else _self_comparison(say)
+    seen = None if any(finding.is_fatal for finding in found) else _precision(extent, say)
+    disturbances = [
+        *quiet.disturbances(readings),
+        *quiet.standing_disturbances(
+            machine, clock.step_s, is_bound=system["is_bound"], is_layout_fixed=system["is_layout_fixed"]
+        ),
+        *(quiet.race_disturbances(seen.conditions["races"], seen.conditions["flags"]) if seen else ()),
+    ]
     return Diagnosis(
         machine=machine.machine_id,
         clock={**asdict(clock), "core_hz": core_clock_hz()},
         readings=readings,
+        system={**_cores(machine), **system},
         threads={name: os.environ[name] for name in _THREAD_SETTINGS if name in os.environ},
+        protections={one.name: "" if one.is_active else one.reason for one in sandbox.active()},
         folders={"store": store_url, "cache": os.environ.get("EVOLVE_CACHE") or _shown_cache()},
-        aa=aa,
+        precision=seen,
         findings=(*found, *map(_of_machine, disturbances)),
     )
+
+
+def _system() -> dict[str, bool]:
+    return {"is_bound": quiet.may_be_bound(), "is_layout_fixed": sandbox.aslr_is_off()}
+
+
+def _cores(machine: Fingerprint) -> dict[str, Any]:
+    names = ("logical_cores", "physical_cores", "huge_pages", "governor")
+    return {name: getattr(machine, name) for name in names}
 
 
 def _of_machine(found: quiet.Finding) -> Finding:
@@ -168,10 +213,13 @@ def _try_store(url: str) -> None:
         raise EvolveError(f"folder {nearest} cannot be written ({error.strerror})", remedy) from error
 
 
-def _self_comparison(say: Say) -> SelfComparison:
-    say("a function raced against itself")
-    with Harness(PROBLEM, source_folder()) as harness:
-        return same(harness)
+def _precision(extent: Extent, say: Say) -> Precision:
+    # a folder of its own: what is compiled here has no place in the cache
+    with (
+        tempfile.TemporaryDirectory(prefix="evolve-doctor-") as folder,
+        Harness(PROBLEM, SourceFolder(Path(folder))) as harness,
+    ):
+        return precision(harness, extent, np.random.default_rng(0), say)
 
 
 def _shown_cache() -> str:

@@ -23,11 +23,13 @@ class Here:
         machine: id and fingerprint.
         ceilings: what the last sweep found.
         roof: the same for bounds: what efficiency is held against, and by the best-ever what is impossible.
+        is_new: True where the sweep was made just now.
     """
 
     machine: Machine
     ceilings: Ceilings
     roof: Roof
+    is_new: bool = False
 
 
 def this_machine(store: Store, say: Callable[[str], None] | None = None, *, remeasure: bool = False) -> Here:
@@ -42,19 +44,27 @@ def this_machine(store: Store, say: Callable[[str], None] | None = None, *, reme
     from benchmarks.bound import Roof  # noqa: PLC0415 - imports numpy
 
     machine, found = _introduced(store)
-    if remeasure or store.latest_ceilings(machine.id) is None:
+    is_new = remeasure or store.latest_ceilings(machine.id) is None
+    if is_new:
         values = ceilings.measure(say, source_folder())
         store.add_ceilings(Ceilings(machine.id, utc_now(), values.as_dict()))
     latest, best = store.latest_ceilings(machine.id), store.best_ceilings(machine.id)
     assert latest is not None
     assert best is not None
     read = ceilings.Ceilings.from_dict
-    return Here(machine, latest, Roof(read(latest.values), read(best), found.caches))
+    return Here(machine, latest, Roof(read(latest.values), read(best), found.caches), is_new)
 
 
 def known_machine(store: Store) -> Machine:
     """This machine, made known to the store."""
     return _introduced(store)[0]
+
+
+def described(store: Store, machine_id: str) -> str:
+    """A machine in words: its id, and what it was restricted to."""
+    machine = store.machine(machine_id)
+    profile = machine.fingerprint.get("profile") if machine else None
+    return f"machine {machine_id} ({profile})" if profile else f"machine {machine_id}"
 
 
 def _introduced(store: Store) -> tuple[Machine, Fingerprint]:

@@ -26,7 +26,7 @@ class Progress:
         size_text: the problem's size as a user writes it, ``"512x512x512"``.
         dtype: as in ``"float64"``.
         threads: threads of the kernel.
-        stage: ``ceilings``, ``baseline``, ``search`` or ``publish``.
+        stage: ``machine``, ``ceilings``, ``baseline``, ``search`` or ``publish``.
         doing: the work under way, in plain words.
         fraction: of the budget used, 0 to 1.
         elapsed_s: wall time of the run, pauses between its sessions left out.
@@ -43,6 +43,7 @@ class Progress:
         bound_limit: what binds, as in ``"fma"``.
         cap: the greatest speedup that the bound allows.
         history: best speedup so far, one value an evaluation.
+        policy: what the caches hold when a call begins.
     """
 
     run: str
@@ -67,6 +68,7 @@ class Progress:
     bound_limit: str
     cap: float | None
     history: tuple[float, ...]
+    policy: str = "hot"
 
     @classmethod
     def before(cls, spec: RunSpec, stage: str, doing: str) -> Progress:
@@ -94,6 +96,7 @@ class Progress:
             bound_limit="",
             cap=None,
             history=(),
+            policy=spec.policy,
         )
 
 

@@ -1,16 +1,19 @@
-"""What a run is known by: its champion measured afresh, in new processes, on new inputs, against fixed opponents."""
+"""What a run is known by: its champion, promoted and measured afresh by measurements that had no part in finding it."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from benchmarks import assembly
 from benchmarks.contestant import Contestant
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Fresh, Opponent, against
-from benchmarks.harness import Built, Incumbent, Plan
-from benchmarks.outcome import Measured
+from benchmarks.harness import Plan
+from benchmarks.machine import fingerprint
+from benchmarks.promote import Finalist, Promotion, Terms, promote
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now
 from kernels.language import Schedule
@@ -20,25 +23,71 @@ PLAIN = "baseline"
 
 
 def publish(session: Session) -> None:
-    """Choose the champion among the finalists, measure it in fresh launches, keep the figures.
+    """Promote one of the finalists, measure it in fresh launches, keep the figures.
 
-    A run in which nothing beat the baseline has no champion and is not published. A champion that fails now, though it
-    was proven twice, gives way to the next finalist.
+    Where none is promoted, the figures of the last incumbent are kept all the same, with the fact that it was not: they
+    say how near to the baseline it is. A run in which nothing beat the baseline even once has nothing to publish. Who
+    fails now, though it was proven twice, gives way to the next.
     """
-    for champion in _ranked(session):
+    finalists = _finalists(session)
+    if not finalists:
+        return
+    promotion = _promotion(session, finalists)
+    for champion in _ranked(finalists, promotion):
         plan = _plan(session, champion)
         assert plan.contestant is not None
         try:
             fresh = _fresh(session, plan.contestant)
         except ContestantFailedError:
             continue
-        _keep(session, champion, plan, fresh)
+        is_promoted = promotion.decisions[finalists.index(champion)].verdict == "promoted"
+        _keep(session, champion, plan, fresh, {"is_promoted": is_promoted, **promotion.as_dict()})
         return
 
 
-def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh) -> None:
+def _finalists(session: Session) -> list[Individual]:
+    """The search's incumbent, and behind it the best others; none where nothing beat the baseline."""
+    incumbent = session.title.individual
+    if incumbent is None:
+        return []
+    best = [i for i in session.individuals if i.is_paid and i.fitness is not None and i is not incumbent]
+    best = sorted(best, key=lambda i: i.fitness or 0.0, reverse=True)
+    return [incumbent, *best[: FINALISTS - 1]]
+
+
+def _promotion(session: Session, finalists: list[Individual]) -> Promotion:
+    contestants = [_contestant(session, individual) for individual in finalists]
+    entered = [Finalist(contestants[0]), *(Finalist(other, contestants[0]) for other in contestants[1:])]
+
+    def say(launch: int, of: int) -> None:
+        session.show("publish", f"promotion: {len(finalists)} finalists, launch {launch} of {of} at most")
+
+    return promote(session.harness, entered, Terms(session.around.spread, _baseline_s(session)), say)
+
+
+def _ranked(finalists: list[Individual], promotion: Promotion) -> list[Individual]:
+    """Who may be published, in order: the promoted champion, other promoted ones, then who at least did not fail."""
+    verdicts = ("promoted", "undecided", "rejected")
+    able = [k for k in range(len(finalists)) if promotion.decisions[k].verdict != "failed"]
+    able.sort(key=lambda k: (k != promotion.champion, verdicts.index(promotion.decisions[k].verdict), k))
+    return [finalists[k] for k in able]
+
+
+def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, promotion: dict[str, Any]) -> None:
+    assert plan.contestant is not None
     speedups = fresh.speedups(np.random.default_rng(session.run.seed))
-    bound = session.around.bound
+    confidence = fresh.confidence(np.random.default_rng(session.run.seed))
+    claim = assembly.claim_of(session.task, plan.contestant, fingerprint())
+    estimate, bound = np.exp(champion.fitness or 0.0), session.around.bound
+    details = {
+        "builds": LAUNCHES,
+        "promotion": promotion,
+        "confidence": {name: one.as_dict() for name, one in confidence.items()},
+        "search_estimate": float(estimate),
+        "shrinkage": float(speedups[PLAIN].estimate / estimate),
+        "flags": fresh.flags,
+        "assembly": assembly.checked(fresh.assembly, claim),
+    }
     session.store.add_publication(
         Publication(
             run=session.run.id,
@@ -54,47 +103,31 @@ def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh) -> N
             bound_fraction=bound.time_s / fresh.time_s,
             source_hash=plan.source_hash,
             samples={name: [dataclasses.asdict(launch) for launch in found] for name, found in fresh.samples.items()},
+            details=details,
         )
     )
-
-
-def _ranked(session: Session) -> list[Individual]:
-    """The finalists, the champion first; none where nothing beat the baseline.
-
-    They race the search's incumbent once more: the last title is worth the rounds.
-    """
-    session.show("publish", "the finalists race once more")
-    best = [i for i in session.individuals if i.is_paid and i.fitness is not None]
-    best = sorted(best, key=lambda i: i.fitness or 0.0, reverse=True)[:FINALISTS]
-    champion = session.title.individual
-    if champion is None:
-        return []
-    for finalist in best:
-        if finalist is champion:
-            continue
-        outcome = session.harness.measure(Built(_plan(session, finalist)), _incumbent(session, champion))
-        if isinstance(outcome, Measured) and outcome.low > 0:
-            champion = finalist
-    return [champion, *(finalist for finalist in best if finalist is not champion)]
 
 
 def _plan(session: Session, individual: Individual) -> Plan:
     return session.harness.plan(Schedule(individual.evaluation.schedule))
 
 
-def _incumbent(session: Session, individual: Individual) -> Incumbent:
-    assert individual.record is not None
-    assert isinstance(individual.record.outcome, Measured)
+def _contestant(session: Session, individual: Individual) -> Contestant:
     contestant = _plan(session, individual).contestant
     assert contestant is not None
-    return Incumbent(contestant, individual.record.outcome.time_s)
+    return contestant
+
+
+def _baseline_s(session: Session) -> float:
+    bound = session.store.bound(session.run.id)
+    return bound.baseline_s if bound else 0.0
 
 
 def _fresh(session: Session, champion: Contestant) -> Fresh:
     rivals = {name: Opponent(Contestant(None, rival=name), AGAINST_PEER) for name in session.task.definition.rivals}
-    opponents = {PLAIN: Opponent(session.harness.baseline, AGAINST_PLAIN), **rivals}
+    plain = Opponent(session.harness.baseline, AGAINST_PLAIN, _baseline_s(session))
 
     def say(launch: int) -> None:
         session.show("publish", f"measuring the champion afresh, launch {launch} of {LAUNCHES}")
 
-    return against(session.harness, champion, opponents, say=say)
+    return against(session.harness, champion, {PLAIN: plain, **rivals}, say=say)

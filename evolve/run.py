@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import kernels
-from benchmarks.bound import Roof, bounds
 from benchmarks.contestant import Task
 from benchmarks.harness import Harness
 from evolve.errors import Interrupted, UsageError
+from evolve.gate import NOISY, Gate, gate
 from evolve.lock import MeasuringLock
-from evolve.machines import known_machine, this_machine
+from evolve.machines import described, known_machine
 from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
 from evolve.session import Session, Surroundings
 from evolve.store import Run, RunSpec, Store
+from evolve.survey import Survey
 from evolve.tracker.status import status
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Request:
         control_share: share of the evaluations that are independent random draws.
         batch_size: schedules asked for, and built, at once.
         name: the user's own word for the run.
+        policy: what the caches hold when a call begins, one of ``benchmarks.contestant.POLICIES``.
     """
 
     kernel: str
@@ -61,78 +63,131 @@ class Request:
     control_share: float = 0.15
     batch_size: int = 8
     name: str | None = None
+    policy: str = "hot"
 
 
-def start(
-    store: Store, request: Request, observer: Observer, *, wait: bool = False, on_wait: OnWait | None = None
-) -> Run:
+@dataclass(frozen=True)
+class Admission:
+    """On which terms a run begins to measure.
+
+    Attributes:
+        wait: where another evolve measures, wait for it.
+        on_wait: is told whom it waits for.
+        anyway: measure on a machine that is too noisy to judge.
+        on_gate: is told in one line what was found of the machine.
+    """
+
+    wait: bool = False
+    on_wait: OnWait | None = None
+    anyway: bool = False
+    on_gate: Callable[[str], None] | None = None
+
+    def lock(self, purpose: str) -> MeasuringLock:
+        """The machine, for oneself."""
+        return MeasuringLock(purpose, wait=self.wait, on_wait=self.on_wait)
+
+
+POLITE = Admission()
+
+
+def start(store: Store, request: Request, observer: Observer, admission: Admission = POLITE) -> Run:
     """Make a run, carry it to the end of its budget, publish its champion.
 
     Raises:
         Interrupted: the user asked to stop; ``resume`` goes on.
+        NoisyMachineError: nothing can be told from noise here and now; there is no run.
         EvolveError: another run measures on this machine, a folder or the store cannot be written, …
     """
     _check(request)
-    spec = RunSpec(
+    spec = _spec(request, known_machine(store).id)
+    with admission.lock(f"run of {request.kernel}"):
+        ground = _prepared(store, spec, observer, admission)
+        run = store.create_run(spec)
+        store.add_event(run.id, "started")
+        _carry_on(store, run, ground, observer)
+    return run
+
+
+def _spec(request: Request, machine: str) -> RunSpec:
+    return RunSpec(
         kernel=request.kernel,
         size=request.size,
         dtype=request.dtype,
         threads=request.threads,
+        policy=request.policy,
         strategy=request.strategy,
         control_share=request.control_share,
         seed=request.seed,
         budget=request.budget.text,
         batch_size=request.batch_size,
-        machine=known_machine(store).id,
+        machine=machine,
         versions={name: _version(name) for name in VERSIONED},
         name=request.name,
     )
-    with MeasuringLock(f"run of {request.kernel}", wait=wait, on_wait=on_wait):
-        roof = _roof(store, spec, observer)
-        run = store.create_run(spec)
-        store.add_event(run.id, "started")
-        _carry_on(store, run, roof, observer)
-    return run
 
 
-def resume(store: Store, key: str, observer: Observer, *, wait: bool = False, on_wait: OnWait | None = None) -> Run:
+def resume(store: Store, key: str, observer: Observer, admission: Admission = POLITE) -> Run:
     """Go on with a run exactly where it stopped.
 
     Raises:
-        UsageError: it is finished, or belongs to another machine.
+        UsageError: it is finished, or belongs to another machine or another profile of this one.
+        NoisyMachineError: nothing can be told from noise here and now.
     """
     run = store.run(key)
     if status(store.events(run.id)) == "finished":
         raise UsageError(f"run {run.id} is finished", f"look at it with: evolve show {run.id}")
-    with MeasuringLock(f"run {run.id}", wait=wait, on_wait=on_wait):
-        here = known_machine(store)
-        if here.id != run.machine:
-            raise UsageError(
-                f"run {run.id} was measured on machine {run.machine}, this is {here.id}",
-                "times of two machines do not mix; start a new run here",
-            )
+    with admission.lock(f"run {run.id}"):
+        _refuse_other_machine(store, run)
+        ground = _prepared(store, run, observer, admission)
         store.add_event(run.id, "resumed")
-        _carry_on(store, run, _roof(store, run, observer), observer)
+        _carry_on(store, run, ground, observer)
     return run
 
 
-def _roof(store: Store, spec: RunSpec, observer: Observer) -> Roof:
-    return this_machine(store, lambda doing: observer(Progress.before(spec, "ceilings", doing))).roof
+def _refuse_other_machine(store: Store, run: Run) -> None:
+    here = known_machine(store)
+    if here.id != run.machine:
+        raise UsageError(
+            f"run {run.id} was measured on {described(store, run.machine)}, this is {described(store, here.id)}",
+            "times of two machines do not mix; start a new run here",
+        )
 
 
-def _carry_on(store: Store, run: Run, roof: Roof, observer: Observer) -> None:
-    task = Task(run.kernel, run.size, run.dtype, run.threads, run.seed)
-    limits = bounds(task.definition.work(run.size, run.dtype), run.dtype, roof, run.threads)
-    stop, folder = StopRequest(), source_folder()
+@dataclass(frozen=True)
+class Ground:
+    """What a run stands on: its task, what was found of the machine, and what bounds the task there."""
+
+    task: Task
+    gate: Gate
+    survey: Survey
+
+
+def _prepared(store: Store, spec: RunSpec, observer: Observer, admission: Admission) -> Ground:
+    """Ask whether the machine can be trusted, then measure its ceilings."""
+    task = Task(spec.kernel, spec.size, spec.dtype, spec.threads, spec.seed, spec.policy)
+    found = gate(task, lambda doing: observer(Progress.before(spec, "machine", doing)), anyway=admission.anyway)
+    if admission.on_gate:
+        admission.on_gate(found.line)
+    survey = Survey(store, task, lambda doing: observer(Progress.before(spec, "ceilings", doing)))
+    return Ground(task, found, survey)
+
+
+def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer) -> None:
+    store.add_event(run.id, "noisy" if NOISY in ground.gate.flags else "trusted", ground.gate.line)
+    survey, stop, folder = ground.survey, StopRequest(), source_folder()
     folder.trim(SOURCES_BYTES)
     with (
         _events(store, run),
         stop.on_interrupt(),
-        Harness(task, folder, limits.reject.time_s) as harness,
+        Harness(ground.task, folder, survey.bounds.reject.time_s) as harness,
     ):
-        session = Session(run, Surroundings(store, harness, limits.efficiency, observer, stop))
+        around = Surroundings(
+            store, harness, survey.bounds.efficiency, observer, stop, survey, spread=ground.gate.spread
+        )
+        session = Session(run, around)
         session.keep_bound()
         search(session)
+        session.resurvey("measured again at the end")
         publish(session)
 
 

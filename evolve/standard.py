@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import kernels
 from evolve.budget import Budget
 from evolve.errors import UsageError
-from evolve.run import Request, resume, start
+from evolve.run import POLITE, Request, resume, start
 from evolve.tracker.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from evolve.progress import Observer
-    from evolve.run import OnWait
+    from evolve.run import Admission
     from evolve.store import Run, Store
 
 SEED = 1
@@ -69,28 +69,21 @@ def known(store: Store, standard: Standard, machine: str) -> Run | None:
     """The run of that name, as far as it has come.
 
     Raises:
-        UsageError: the name belongs to a run of another problem or another machine.
+        UsageError: the name belongs to a run of another problem, another policy or another machine.
     """
     run = next((run for run in store.runs() if run.name == standard.name), None)
     if run is None:
         return None
     asked = standard.request
-    if (run.kernel, run.size, run.dtype, run.machine) != (asked.kernel, asked.size, asked.dtype, machine):
+    problem = (asked.kernel, asked.size, asked.dtype, asked.policy, machine)
+    if (run.kernel, run.size, run.dtype, run.policy, run.machine) != problem:
         raise UsageError(
             f"run {standard.name} in this store is of another problem or machine", "take another with --store"
         )
     return run
 
 
-def complete(
-    store: Store,
-    standard: Standard,
-    machine: str,
-    observer: Observer,
-    *,
-    wait: bool = False,
-    on_wait: OnWait | None = None,
-) -> Run:
+def complete(store: Store, standard: Standard, machine: str, observer: Observer, admission: Admission = POLITE) -> Run:
     """Start a standard run, go on with it where it was interrupted, or find it finished.
 
     Raises:
@@ -99,7 +92,7 @@ def complete(
     """
     run = known(store, standard, machine)
     if run is None:
-        return start(store, standard.request, observer, wait=wait, on_wait=on_wait)
+        return start(store, standard.request, observer, admission)
     if status(store.events(run.id)) == "finished":
         return run
-    return resume(store, run.id, observer, wait=wait, on_wait=on_wait)
+    return resume(store, run.id, observer, admission)

@@ -30,6 +30,7 @@ def standing(session: Session, stage: str, doing: str) -> Progress:
         phases_s=session.phases.totals(),
         best=session.last_speedup,
         history=tuple(session.history),
+        policy=run.policy,
         **_of_the_best(session),
     )
 

@@ -11,10 +11,11 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
-    """No test sees or touches the user's store and cache."""
+    """No test sees or touches the user's store, cache and data."""
     home = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("EVOLVE_STORE", str(home / "runs.db"))
     monkeypatch.setenv("EVOLVE_CACHE", str(home / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
 
 
 @pytest.fixture(scope="session")

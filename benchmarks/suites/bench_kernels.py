@@ -7,7 +7,8 @@ is faster, and by how much, is said by ``extra_info["speedups"]`` alone: paired,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,102 +18,125 @@ from threadpoolctl import threadpool_limits
 
 import kernels
 from benchmarks.contestant import Task, callable_of
-from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Opponent, against
-from benchmarks.harness import Harness
-from benchmarks.race import CHEAP_S, Rules, loops_for, warm_up
-from benchmarks.suites.entries import BASELINE, Entry, entries, read_champions
-from benchmarks.verify import Case, WrongError
+from benchmarks.flush import flusher
+from benchmarks.race import loops_for
+from benchmarks.suites.comparison import Other, compare
+from benchmarks.suites.entries import Entry, entries, of_problem, read_champions
+from benchmarks.suites.record import Record, record_of
+from benchmarks.timing import now_ns
+from benchmarks.verify import ArraySet, Case, WrongError
 from kernels.language import SourceFolder
 
+Call = Callable[[], Any]
+
 LEAST_ROUNDS, MOST_ROUNDS = 3, 100
+WARM_NS = 5_000_000
+POOL_BYTES = 128 << 20
 TIMING_S, QUICK_TIMING_S = 1.0, 0.05
-QUICK_LAUNCHES = 2
-QUICK = Rules(most_rounds=6, least_rounds=3, most_s=0.1, may_drop=False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One benchmark for each contestant of each problem."""
-    path, names = (metafunc.config.getoption(option) for option in ("--champions", "--kernels"))
+    path, names, policy = (metafunc.config.getoption(option) for option in ("--champions", "--kernels", "--policy"))
     wanted = names.split(",") if names else kernels.names()
-    found = entries(wanted, read_champions(path) if path else [])
+    found = entries(wanted, read_champions(path, policy) if path else [], policy)
     metafunc.parametrize("entry", found, ids=[f"{entry.problem}-{entry.name}" for entry in found])
 
 
 @pytest.mark.usefixtures("own_core")
 def bench_kernel(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, pytestconfig: pytest.Config) -> None:
     """Seconds a call of one contestant; of a problem's leader, its speedup over all others too."""
-    is_quick = bool(pytestconfig.getoption("--quick"))
-    if entry.schedule is not None and (reason := entry.task.definition.space.is_legal(entry.schedule)):
-        pytest.skip(f"the schedule is no longer legal: {reason}")
+    record, is_quick = record_of(pytestconfig), bool(pytestconfig.getoption("--quick"))
+    if entry.objection:
+        record.leave_out(entry, "illegal", entry.objection)
     benchmark.group = entry.problem
     benchmark.extra_info |= entry.facts()
-    _time(benchmark, entry, folder, QUICK_TIMING_S if is_quick else TIMING_S)
-    if entry.is_leader and benchmark.enabled:
-        benchmark.extra_info |= _comparison(entry, folder, is_quick=is_quick)
+    _time(benchmark, entry, folder, record, QUICK_TIMING_S if is_quick else TIMING_S)
+    if not benchmark.enabled or not benchmark.stats:
+        return
+    record.times_s[entry.problem, entry.name] = median_s = benchmark.stats.stats.median
+    bound = record.bound(entry)
+    if bound:
+        benchmark.extra_info |= {"bound": bound.as_dict(), "bound_fraction": bound.time_s / median_s}
+    if entry.is_leader:
+        others = [
+            Other(other, record.times_s[other.problem, other.name])
+            for other in _others(entry, pytestconfig)
+            if (other.problem, other.name) in record.times_s
+        ]
+        benchmark.extra_info |= compare(entry, others, folder, bound, is_quick=is_quick)
+        record.leave_out_unmet([other.entry for other in others], benchmark.extra_info["speedups"])
 
 
-def _time(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, timing_s: float) -> None:
+def _others(leader: Entry, config: pytest.Config) -> list[Entry]:
+    path, policy = (config.getoption(option) for option in ("--champions", "--policy"))
+    found = of_problem(leader.task, read_champions(path, policy) if path else [])
+    return [other for other in found if other.name != leader.name]
+
+
+def _time(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, record: Record, timing_s: float) -> None:
     contestant = entry.contestant(folder)
     try:
         function, extra = callable_of(folder, entry.task, contestant)
     except kernels.Unavailable as missing:
-        pytest.skip(str(missing))
+        record.leave_out(entry, "unavailable", str(missing))
     case = _case(entry.task)
-    call = functools.partial(function, *case.arguments(contestant), *extra)
+    calls = [functools.partial(function, *case.arguments(contestant, which), *extra) for which in range(len(case.sets))]
     # only now: limits do not reach libraries that are loaded later
     with threadpool_limits(entry.task.threads):
-        _prove(entry, case, call)
-        _pedantic(benchmark, call, timing_s)
+        _prove(entry, case, calls[0], record)
+        _pedantic(benchmark, calls, case, timing_s)
         case.check()
 
 
-def _prove(entry: Entry, case: Case, call: Callable[[], Any]) -> None:
-    """A rival that is wrong here is left out; what is wrong and ours is a failure."""
+def _prove(entry: Entry, case: Case, call: Call, record: Record) -> None:
+    """A rival or a guest that is wrong here is left out; what is wrong and ours is a failure."""
     try:
         case.verify(call)
     except WrongError as error:
-        if not entry.is_rival:
+        if not entry.is_rival and not entry.is_guest:
             raise
-        pytest.skip(f"{entry.name} is wrong: {error}")
+        record.leave_out(entry, "wrong", str(error))
 
 
-def _pedantic(benchmark: BenchmarkFixture, call: Callable[[], Any], timing_s: float) -> None:
-    """Samples as long as those of a race, and at least three of a loop that takes seconds."""
-    call_s = warm_up([call])
-    loops = loops_for(call_s)
+def _pedantic(benchmark: BenchmarkFixture, calls: Sequence[Call], case: Case, timing_s: float) -> None:
+    """Samples as long as those of a race, at least three of a loop that takes seconds; caches as the policy says."""
+    is_flushed = case.task.policy == "flush"
+    call = calls[0] if len(calls) == 1 else _Rotation(calls)
+    call_s = _seconds(call)
+    loops = 1 if is_flushed else loops_for(call_s)
     rounds = max(LEAST_ROUNDS, min(MOST_ROUNDS, int(timing_s / (loops * call_s))))
-    benchmark.pedantic(call, rounds=rounds, iterations=loops, warmup_rounds=int(call_s < CHEAP_S))  # type: ignore[no-untyped-call]
+    setup = functools.partial(_flush, case.sets[0]) if is_flushed else None
+    benchmark.pedantic(call, setup=setup, rounds=rounds, iterations=loops)  # type: ignore[no-untyped-call]
+
+
+class _Rotation:
+    """Calls on one set of arrays after the other: none of its data is in a cache any more."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._next = itertools.cycle(calls).__next__
+
+    def __call__(self) -> None:
+        self._next()()
+
+
+def _seconds(call: Call) -> float:
+    """Of the shortest of some calls."""
+    taken_ns: list[int] = []
+    while sum(taken_ns) < WARM_NS:
+        start = now_ns()
+        call()
+        taken_ns.append(now_ns() - start)
+    return min(taken_ns) / 1e9
+
+
+def _flush(arrays: ArraySet) -> None:
+    for array in (*arrays.inputs, arrays.out):
+        if isinstance(array, np.ndarray):
+            flusher()(array)
 
 
 @functools.lru_cache(maxsize=1)
 def _case(task: Task) -> Case:
     """The same arrays for all contestants of a problem; the truth about them is worth keeping."""
-    return Case(task, task.size, task.seed)
-
-
-def _comparison(entry: Entry, folder: SourceFolder, *, is_quick: bool) -> dict[str, Any]:
-    """Speedups over all other contestants from fresh processes, and the fraction of the bound where that is known."""
-    launches = QUICK_LAUNCHES if is_quick else LAUNCHES
-    opponents = _opponents(entry, folder, is_quick=is_quick)
-    with Harness(entry.task, folder) as harness:
-        fresh = against(harness, entry.contestant(folder), opponents, launches)
-    speedups = fresh.speedups(np.random.default_rng(entry.task.seed))
-    return {
-        "time_s": fresh.time_s,
-        "launches": launches,
-        "rounds": {name: [len(launch.candidate_s) for launch in samples] for name, samples in fresh.samples.items()},
-        "bound_fraction": entry.bound["time_s"] / fresh.time_s if entry.bound else None,
-        "speedups": {name: speedup.as_dict() for name, speedup in speedups.items()},
-    }
-
-
-def _opponents(entry: Entry, folder: SourceFolder, *, is_quick: bool) -> dict[str, Opponent]:
-    champions = [entry.champion] if entry.champion else []
-    others = [other for other in entries([entry.task.kernel], champions) if other.name != entry.name]
-    return {other.name: Opponent(other.contestant(folder), _rules(other, is_quick=is_quick)) for other in others}
-
-
-def _rules(opponent: Entry, *, is_quick: bool) -> Rules:
-    if is_quick:
-        return QUICK
-    return AGAINST_PLAIN if opponent.name == BASELINE else AGAINST_PEER
+    return Case(task, task.size, task.seed, POOL_BYTES if task.policy == "rotate" else 0)

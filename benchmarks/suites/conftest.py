@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks import rivals
+from benchmarks.contestant import POLICIES
 from benchmarks.machine import fingerprint
+from benchmarks.suites.record import record_of
 from kernels.language import SourceFolder
 
 
@@ -18,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What ``evolve bench`` says to the suites."""
     group = parser.getgroup("kernels")
     group.addoption("--champions", type=Path, metavar="FILE", help="JSON: a list of kernel, size, dtype, schedule, …")
+    group.addoption("--machine", type=Path, metavar="FILE", help="JSON: ceilings, aa, protections of this machine")
+    group.addoption("--policy", choices=POLICIES, default="hot", help="what the caches hold before a call")
     group.addoption("--kernels", metavar="NAME,NAME", help="which; default: all")
     group.addoption("--sources", type=Path, metavar="FOLDER", help="of generated sources; default: a temporary one")
     group.addoption("--quick", action="store_true", help="few samples: to see that it works, not to be quoted")
@@ -44,15 +48,18 @@ def own_core() -> Iterator[None]:
     os.environ.update(variables)
 
 
-def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """The fingerprint instead of the host's name, and nothing that changes from run to run on one machine."""
     machine_info["node"] = fingerprint().machine_id
     machine_info["cpu"] = {name: value for name, value in machine_info["cpu"].items() if not name.startswith("hz_")}
     machine_info["fingerprint"] = fingerprint().as_dict()
+    machine_info |= record_of(config).machine
 
 
-def pytest_benchmark_update_json(output_json: dict[str, Any]) -> None:
-    """What the rivals are made of, read now that they have run."""
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """What marks the file as ours; and what the rivals are made of, read now that they have run."""
+    manner = {"policy": config.getoption("--policy"), "is_quick": bool(config.getoption("--quick"))}
+    output_json["evolve"] = {**record_of(config).as_dict(), **manner}
     output_json["rivals"] = {
         "versions": rivals.versions(),
         "libraries": [library.as_dict() for library in rivals.loaded()],

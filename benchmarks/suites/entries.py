@@ -18,24 +18,35 @@ BASELINE, DEFAULT, CHAMPION = "baseline", "default", "champion"
 
 @dataclass(frozen=True)
 class Champion:
-    """A schedule that a run found.
+    """A schedule that a run found, here or on another machine.
 
     Attributes:
         task: the problem that it won.
         schedule: its values.
+        home: ``machine``, ``profile`` and ``policy`` where it leads; empty for this machine's own.
         origin: whatever else is known of it (run, budget, evaluations, bound, …), to be passed on.
     """
 
     task: Task
     schedule: Schedule
+    home: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Champion:
-        """The champion from plain values: those of its task, ``schedule``, and others."""
+    def from_json(cls, data: Mapping[str, Any], policy: str = "hot") -> Champion:
+        """The champion from plain values: those of its task, ``schedule``, ``home`` of a guest, and others."""
         known = {name: data[name] for name in ("kernel", "size", "dtype", "threads")}
-        origin = {name: value for name, value in data.items() if name not in {*known, "schedule"}}
-        return cls(Task.from_json(known), Schedule(data["schedule"]), origin)
+        origin = {name: value for name, value in data.items() if name not in {*known, "schedule", "home"}}
+        task = Task.from_json({**known, "policy": policy})
+        return cls(task, Schedule(data["schedule"]), data.get("home", {}), origin)
+
+    @property
+    def name(self) -> str:
+        """``champion``, or of a guest ``champion of`` its machine."""
+        if not self.home:
+            return CHAMPION
+        policy = "" if self.home["policy"] == "hot" else f" {self.home['policy']}"
+        return f"{CHAMPION} of {self.home['machine']}{policy}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Entry:
 
     Attributes:
         task: the problem.
-        name: ``baseline``, a rival's name, ``default`` or ``champion``.
+        name: ``baseline``, a rival's name, ``default``, ``champion`` or ``champion of`` another machine.
         champion: where it is one.
         is_leader: whose speedup over all others is measured: the champion's, or the default's where there is none.
     """
@@ -59,7 +70,8 @@ class Entry:
         """The problem in a word that is the same on every machine."""
         size = "x".join(map(str, self.task.size))
         threads = f"-{self.task.threads}threads" if self.task.threads > 1 else ""
-        return f"{self.task.kernel}-{self.task.dtype}-{size}{threads}"
+        policy = f"-{self.task.policy}" if self.task.policy != "hot" else ""
+        return f"{self.task.kernel}-{self.task.dtype}-{size}{threads}{policy}"
 
     @property
     def schedule(self) -> Schedule | None:
@@ -77,6 +89,16 @@ class Entry:
     def is_rival(self) -> bool:
         """True for a library's answer."""
         return self.name in self.task.definition.rivals
+
+    @property
+    def is_guest(self) -> bool:
+        """True for the champion of another machine."""
+        return self.champion is not None and bool(self.champion.home)
+
+    @property
+    def objection(self) -> str:
+        """Why its schedule may not run on this machine; empty where it may."""
+        return "" if self.schedule is None else self.task.definition.space.is_legal(self.schedule) or ""
 
     def contestant(self, folder: SourceFolder) -> Contestant:
         """The same, ready to be called; a schedule's source is written.
@@ -98,40 +120,53 @@ class Entry:
             "dtype": self.task.dtype,
             "size": list(self.task.size),
             "threads": self.task.threads,
+            "policy": self.task.policy,
             "contestant": self.name,
             "flop": work.flop,
             "moved_bytes": work.moved_bytes,
         }
         if self.schedule is not None:
             facts |= {"schedule": dict(self.schedule), "source_hash": source_of(self.task, self.schedule).identity}
+        if self.is_guest:
+            facts["home"] = dict(self.champion.home) if self.champion else {}
         return {**(self.champion.origin if self.champion else {}), **facts}
 
 
-def read_champions(path: Path) -> list[Champion]:
+def read_champions(path: Path, policy: str = "hot") -> list[Champion]:
     """The champions of a JSON file, which holds a list of objects; see ``Champion.from_json``."""
-    return [Champion.from_json(data) for data in json.loads(path.read_text(encoding="utf-8"))]
+    return [Champion.from_json(data, policy) for data in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def entries(names: Iterable[str], champions: Iterable[Champion]) -> list[Entry]:
-    """All benchmarks of some kernels: their champions' problems, or the default one where a kernel has no champion."""
+def entries(names: Iterable[str], champions: Iterable[Champion], policy: str = "hot") -> list[Entry]:
+    """All benchmarks of some kernels: the champions' problems, or the default one where a kernel has no champion."""
     found = list(champions)
-    made = []
+    made: list[Entry] = []
     for name in names:
-        own = [champion for champion in found if champion.task.kernel == name]
-        for champion in own:
-            made += _of_problem(champion.task, champion)
-        if not own:
-            made += _of_problem(default_task(kernels.get(name)))
+        tasks = dict.fromkeys(champion.task for champion in found if champion.task.kernel == name)
+        for task in tasks or [default_task(kernels.get(name), policy)]:
+            made += of_problem(task, found)
     return made
 
 
-def default_task(kernel: Kernel) -> Task:
+def default_task(kernel: Kernel, policy: str = "hot") -> Task:
     """The problem that ``evolve run KERNEL`` takes."""
-    return Task(kernel.name, kernel.default_size, "float64" if "float64" in kernel.dtypes else kernel.dtypes[0])
+    dtype = "float64" if "float64" in kernel.dtypes else kernel.dtypes[0]
+    return Task(kernel.name, kernel.default_size, dtype, policy=policy)
 
 
-def _of_problem(task: Task, champion: Champion | None = None) -> list[Entry]:
+def of_problem(task: Task, champions: Iterable[Champion]) -> list[Entry]:
+    """All contestants of a problem, its leader last; a guest with the leader's own schedule is not made to race it."""
+    own = [champion for champion in champions if champion.task == task and not champion.home]
     others = [Entry(task, name) for name in (BASELINE, *task.definition.rivals)]
-    if champion is None:
-        return [*others, Entry(task, DEFAULT, is_leader=True)]
-    return [*others, Entry(task, DEFAULT), Entry(task, CHAMPION, champion, is_leader=True)]
+    if own:
+        others.append(Entry(task, DEFAULT))
+        leader = Entry(task, CHAMPION, own[-1], is_leader=True)
+    else:
+        leader = Entry(task, DEFAULT, is_leader=True)
+    return [*others, *_guests(task, champions, leader), leader]
+
+
+def _guests(task: Task, champions: Iterable[Champion], leader: Entry) -> list[Entry]:
+    found = [champion for champion in champions if champion.task == task and champion.home]
+    by_name = {one.name: Entry(task, one.name, one) for one in found if one.schedule != leader.schedule}
+    return list(by_name.values())

@@ -5,26 +5,44 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from evolve.cli import options
 from evolve.cli.options import Output
-from evolve.errors import UsageError
+from evolve.errors import EvolveError, UsageError
 
 if TYPE_CHECKING:
-    from evolve.bench import Results
+    from evolve.bench import Measured, Request, Results
+    from evolve.sheet import Sheet
     from evolve.store import Run, Store
+
+_path = click.Path(path_type=Path, dir_okay=False)
 
 
 @options.command("bench", "evolve bench matmul triad --compare")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (30 minutes).")
 @click.option("--quick", is_flag=True, help="Few samples: to see that it works, not to be quoted.")
-@click.option("--compare", is_flag=True, help="Show the figures saved before beside the new ones.")
-@click.option("--results", type=click.Path(path_type=Path, dir_okay=False), help="Rewrite this Markdown file.")
+@click.option("--compare", is_flag=True, help="Hold the figures against those saved before.")
+@click.option(
+    "--with", "others", type=_path, multiple=True, metavar="FILE", help="Another machine's: its champions too."
+)
+@click.option("--save", type=_path, metavar="FILE", help="Copy the JSON there, to be carried to another machine.")
+@click.option("--pyperf", type=_path, metavar="FILE", help="Write the samples as a suite of pyperf too.")
+@click.option(
+    "--policy",
+    type=click.Choice(options.POLICIES),
+    default="hot",
+    show_default=True,
+    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
+)
+@click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option
@@ -35,7 +53,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     is_evolving: bool,
     quick: bool,
     compare: bool,
+    others: tuple[Path, ...],
+    save: Path | None,
+    pyperf: Path | None,
     results: Path | None,
+    policy: str,
     wait: bool,
     store: str | None,
     as_json: bool,
@@ -44,66 +66,131 @@ def command(  # noqa: PLR0913 - one parameter an option
     """Measure champions against plain loops and libraries.
 
     Of all kernels or of some, with this machine's latest champion for each problem in the store, through
-    pytest-benchmark. Figures are saved in your data folder.
+    pytest-benchmark. Figures are saved in your data folder; `evolve compare` lays files of several machines side by
+    side.
     """
-    from evolve.bench import earlier_medians
+    from evolve.bench import Request
     from evolve.cli.asked import known_kernel
-    from evolve.report import bench
 
     for name in kernels:
         known_kernel(name)
-    _check_target(results)
+    targets = Targets(save, pyperf, results)
+    targets.check()
     output = Output(as_json, quiet, store)
+    job = _Job(Request(kernels, policy, quick, quiet), _sheets(others), is_evolving, compare, wait)
     with options.opened(store, create=True) as facts:
-        runs = _standard_runs(facts, kernels, wait=wait, is_quiet=quiet) if is_evolving else facts.runs()
-        found = _measured(facts, runs, kernels, is_quick=quick, wait=wait, is_quiet=quiet)
-    before = earlier_medians(found.machine.id, found.suites["datetime"]) if compare else {}
+        found = job.results(facts)
+    _say(found, targets, output, is_comparing=compare)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Files that were asked for."""
+
+    save: Path | None
+    pyperf: Path | None
+    results: Path | None
+
+    def check(self) -> None:
+        """What cannot be written must fail before half an hour of measuring, not after it."""
+        from evolve.report.pyperf import check_available
+
+        if self.pyperf:
+            check_available()
+        for path in (self.save, self.pyperf, self.results):
+            if path is not None and not os.access(path.absolute().parent, os.W_OK):
+                raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
+
+    def write(self, found: Results, output: Output) -> None:
+        """Write them, and say where what was measured lies."""
+        from evolve.report import bench, pyperf
+
+        if self.results:
+            self.results.write_text(bench.markdown(found), encoding="utf-8")
+            output.note(f"\nresults  {self.results}")
+        if self.pyperf:
+            pyperf.write(found.suites, self.pyperf)
+            output.note(f"\npyperf   {self.pyperf}")
+        output.note(f"\nsaved    {_saved(found.measured, self.save)}")
+
+
+def _saved(measured: Measured, target: Path | None) -> Path:
+    if target is None:
+        return measured.file
+    try:
+        shutil.copyfile(measured.file, target)
+    except OSError as error:
+        raise EvolveError(f"{target} cannot be written ({error.strerror})", f"it is kept as {measured.file}") from error
+    return target
+
+
+def _sheets(paths: tuple[Path, ...]) -> list[Sheet]:
+    from evolve.sheet import read_sheet
+
+    return [read_sheet(path) for path in paths]
+
+
+def _say(found: Results, targets: Targets, output: Output, *, is_comparing: bool) -> None:
+    from evolve.bench import earlier_medians
+    from evolve.report import bench
+
+    before = earlier_medians(found.machine.id, found.suites["datetime"]) if is_comparing else {}
     output.result(bench.plain(found), bench.text(found, before))
-    if results:
-        results.write_text(bench.markdown(found), encoding="utf-8")
-        output.note(f"\nresults  {results}")
-    output.next("evolve bench --compare" if found.runs else "evolve run matmul")
+    targets.write(found, output)
+    output.next("evolve bench --compare" if found.runs else "evolve run matmul", "evolve compare FILE FILE")
 
 
-def _check_target(path: Path | None) -> None:
-    """What cannot be written must fail before half an hour of measuring, not after it."""
-    if path is not None and not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f"results cannot be written to {path}", "name a file in a folder that exists and is yours")
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done with a store."""
 
+    request: Request
+    sheets: list[Sheet]
+    is_evolving: bool
+    is_comparing: bool
+    wait: bool
 
-def _standard_runs(store: Store, kernels: tuple[str, ...], *, wait: bool, is_quiet: bool) -> list[Run]:
-    from evolve.machines import known_machine
-    from evolve.report.terminal import watching
-    from evolve.standard import complete, known, wanted
+    def results(self, store: Store) -> Results:
+        """Measure, and gather what belongs to it."""
+        from evolve.bench import Results, earlier_speedups
+        from evolve.standard import is_standard
+        from evolve.tracker.summary import summary
 
-    machine, standards = known_machine(store).id, wanted(kernels)
-    for standard in standards:
-        known(store, standard, machine)  # a name that is taken must be told before the first of them runs
-    runs = []
-    for number, standard in enumerate(standards, 1):
-        if not is_quiet:
-            click.echo(f"standard run {number} of {len(standards)}: {standard.name}, {standard.budget}", err=True)
-        with watching(is_quiet=is_quiet) as observer:
-            runs.append(complete(store, standard, machine, observer, wait=wait, on_wait=options.say_waiting))
-    return runs
+        runs = self._standard_runs(store) if self.is_evolving else store.runs()
+        machine, best, measured = self._measured(store, runs)
+        listed = [run for run in runs if run in best or (is_standard(run) and run.machine == machine.id)]
+        repeats = earlier_speedups(machine.id, measured.suites) if self.is_comparing else None
+        ceilings = store.best_ceilings(machine.id) or {}
+        return Results(machine, ceilings, measured, tuple(summary(store, run.id) for run in listed), repeats)
 
+    def _measured(self, store: Store, runs: list[Run]) -> tuple[Any, list[Run], Measured]:
+        from evolve.bench import champion, champion_runs, guests, machine_facts, run_suites
+        from evolve.lock import MeasuringLock
+        from evolve.machines import known_machine, this_machine
+        from evolve.report.terminal import steps
 
-def _measured(
-    store: Store, runs: list[Run], kernels: tuple[str, ...], *, is_quick: bool, wait: bool, is_quiet: bool
-) -> Results:
-    from evolve.bench import Results, champion, champion_runs, run_suites
-    from evolve.lock import MeasuringLock
-    from evolve.machines import this_machine
-    from evolve.report.terminal import steps
-    from evolve.standard import is_standard
-    from evolve.tracker.summary import summary
+        invited = guests(self.sheets, known_machine(store).id, self.request)
+        with MeasuringLock("bench", wait=self.wait, on_wait=options.say_waiting):
+            with steps(is_quiet=self.request.is_quiet) as say:
+                here = this_machine(store, say)
+                facts = machine_facts(here, store.best_ceilings(here.machine.id) or {}, self.request, say)
+            best = champion_runs(store, runs, here.machine.id, self.request)
+            champions = [*(champion(store, run) for run in best), *invited]
+            return here.machine, best, run_suites(champions, facts, here.machine.id, self.request)
 
-    with MeasuringLock("bench", wait=wait, on_wait=options.say_waiting):
-        with steps(is_quiet=is_quiet) as say:
-            machine = this_machine(store, say).machine
-        best = champion_runs(store, runs, machine.id, kernels)
-        champions = [champion(store, run) for run in best]
-        suites = run_suites(champions, kernels, machine.id, is_quick=is_quick, is_quiet=is_quiet)
-    listed = [run for run in runs if run in best or (is_standard(run) and run.machine == machine.id)]
-    ceilings = store.best_ceilings(machine.id) or {}
-    return Results(machine, ceilings, suites, tuple(summary(store, run.id) for run in listed))
+    def _standard_runs(self, store: Store) -> list[Run]:
+        from evolve.machines import known_machine
+        from evolve.report.terminal import watching
+        from evolve.standard import complete, known, wanted
+
+        machine, standards = known_machine(store).id, wanted(self.request.names)
+        for standard in standards:
+            known(store, standard, machine)  # a name that is taken must be told before the first of them runs
+        runs = []
+        for number, standard in enumerate(standards, 1):
+            if not self.request.is_quiet:
+                click.echo(f"standard run {number} of {len(standards)}: {standard.name}, {standard.budget}", err=True)
+            with watching(is_quiet=self.request.is_quiet) as observer:
+                terms = options.admission(wait=self.wait, is_quiet=self.request.is_quiet)
+                runs.append(complete(store, standard, machine, observer, terms))
+        return runs

@@ -21,7 +21,7 @@ LIMITS = "What can this machine do at most? Arithmetic and memory traffic are me
 SEARCH = (
     f"Now {KERNEL} of two {SIZE} x {SIZE} matrices evolves for {{budget}}. A genetic search mutates schedules: "
     "block sizes, loop orders, vector lengths. Numba compiles each; it must prove that its result is right, and then "
-    "races the best so far."
+    "races the best so far. A real run refuses a machine that is too noisy to measure on; this one goes on and says so."
 )
 CHAMPION = (
     "The champion is measured afresh, in new processes and on new inputs, against the plain loop that it grew from "
@@ -36,6 +36,7 @@ REPORT = "The report, one file that needs no network, shows the curve, the cap a
 
 @options.command("demo", "evolve demo")
 @click.option("--budget", default="75s", show_default=True, help="Of the search; all else takes about a minute.")
+@options.profile_options
 @options.wait_option
 @options.store_option
 def command(*, budget: str, wait: bool, store: str | None) -> None:
@@ -57,7 +58,7 @@ def _asked(budget: str) -> Request:
     from evolve.cli.asked import request
 
     wishes = {"size": SIZE, "dtype": DTYPE, "budget": budget, "seed": None}
-    return request(KERNEL, {**wishes, "threads": 1, "strategy": "genetic", "control_share": 0.15})
+    return request(KERNEL, {**wishes, "threads": 1, "policy": "hot", "strategy": "genetic", "control_share": 0.15})
 
 
 def _limits(store: Store, *, wait: bool) -> str:
@@ -84,7 +85,7 @@ def _evolve(store: Store, asked: Request, *, wait: bool) -> Run:
     from evolve.run import start
 
     with watching() as observer:
-        return start(store, asked, observer, wait=wait, on_wait=options.say_waiting)
+        return start(store, asked, observer, options.admission(wait=wait, anyway=True))
 
 
 def _conclude(store: Store, run_id: str) -> None:

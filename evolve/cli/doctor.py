@@ -4,83 +4,155 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from evolve.cli import options
 from evolve.cli.options import Output
-from evolve.errors import CheckFailedError, NoisyMachineError
+from evolve.errors import CheckFailedError, NoisyMachineError, UsageError
 
 if TYPE_CHECKING:
-    from benchmarks.aa import SelfComparison
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.gallery import Gallery
+    from benchmarks.trials.verdict import Verdict
     from evolve.doctor import Diagnosis
 
 
-@options.command("doctor", "evolve doctor")
+@options.command("doctor", "evolve doctor --attacks")
+@click.option(
+    "--attacks", is_flag=True, help="See too whether the harness catches kernels that cheat (a minute or two)."
+)
+@click.option("--full", is_flag=True, help="Try all that is promised of the harness (over half an hour).")
+@click.option(
+    "--results", type=click.Path(path_type=Path, dir_okay=False), help="With --full: keep the figures in this file."
+)
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option
 @options.quiet_option
-def command(*, wait: bool, store: str | None, as_json: bool, quiet: bool) -> None:
-    """See whether this machine can be trusted to measure.
+def command(  # noqa: PLR0913 - one parameter an option
+    *, attacks: bool, full: bool, results: Path | None, wait: bool, store: str | None, as_json: bool, quiet: bool
+) -> None:
+    """See whether this machine can be trusted to measure, and down to which difference.
 
-    Looks at installation, clock, load, settings and folders, then races a function against itself: what differs
-    there is noise. Exit code 4 if it is too much.
+    Looks at installation, clock, load, settings, protections and folders, then races equals: what differs there is
+    noise. Exit code 4 if it is too much.
     """
-    from evolve.doctor import examine
-    from evolve.lock import MeasuringLock
     from evolve.paths import default_store
     from evolve.report.terminal import steps
 
+    _check(results, full=full)
     output = Output(as_json, quiet, store)
-    with MeasuringLock("doctor", wait=wait, on_wait=options.say_waiting), steps(is_quiet=quiet) as say:
-        found = examine(store or default_store(), say)
-    output.result(found.as_dict(), _text(found))
+    with steps(is_quiet=quiet) as say:
+        found = _found(store or default_store(), say, wants=(attacks, full), wait=wait)
+    measured_at = datetime.now(UTC).isoformat(timespec="seconds")
+    output.result({**found.as_dict(), "measured_at": measured_at}, found.text())
+    if results:
+        _keep(found, results, measured_at)
+        output.note(f"\nresults  {results}")
     _judge(found)
     output.next("evolve run matmul" if store else "evolve machine")
 
 
-def _judge(found: Diagnosis) -> None:
-    if found.fatal:
-        raise CheckFailedError("nothing can be measured here", found.fatal[0].remedy)
-    if found.aa and found.aa.objections:
-        raise NoisyMachineError("; ".join(found.aa.objections), "stop what else runs here, then try again")
+@dataclass(frozen=True)
+class Found:
+    """What the command found.
+
+    Attributes:
+        diagnosis: always.
+        gallery: of attacks; None where it was not asked for.
+        verdicts: of trials; empty where they were not asked for.
+    """
+
+    diagnosis: Diagnosis
+    gallery: Gallery | None
+    verdicts: Sequence[Verdict]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        attacks = self.gallery.as_dict()["attacks"] if self.gallery else None
+        return {**self.diagnosis.as_dict(), "attacks": attacks, "trials": [one.as_dict() for one in self.verdicts]}
+
+    def text(self) -> str:
+        """The same for people."""
+        from evolve.report import doctor
+
+        parts = [doctor.text(self.diagnosis)]
+        if self.gallery:
+            parts.append(doctor.gallery_text(self.gallery.as_dict()["attacks"]))
+        if self.verdicts:
+            parts.append(doctor.verdicts_text(self.verdicts))
+        return "\n\n".join([*parts, _conclusion(self.diagnosis)])
 
 
-def _text(found: Diagnosis) -> str:
-    from evolve.report.quantities import rate, seconds
-    from evolve.report.text import facts
-
-    clock = found.clock
-    threads = ", ".join(f"{name}={value}" for name, value in found.threads.items())
-    said = [
-        ("machine", found.machine),
-        ("clock", f"{seconds(clock['overhead_s'])} to read, steps of {seconds(clock['resolution_s'])}"),
-        ("core", f"runs at {rate(clock['core_hz'], 'Hz')}"),
-        ("threads", threads or "no limit set in the environment"),
-        ("store", found.folders["store"]),
-        ("cache", found.folders["cache"]),
-        ("A/A test", _aa(found.aa)),
-        *[("finding", f"{finding.detail}: {finding.cause}; {finding.remedy}") for finding in found.findings],
-    ]
-    return f"{facts(said)}\n\n{_conclusion(found)}"
+def _check(results: Path | None, *, full: bool) -> None:
+    """What cannot be written must fail before half an hour of measuring, not after it."""
+    if results is None:
+        return
+    if not full:
+        raise UsageError("--results keeps what the trials of --full find", "add --full")
+    if not os.access(results.absolute().parent, os.W_OK):
+        raise UsageError(f"results cannot be written to {results}", "name a file in a folder that exists and is yours")
 
 
-def _aa(aa: SelfComparison | None) -> str:
-    from evolve.report.quantities import percent
+def _found(store: str, say: Callable[[str], None], *, wants: tuple[bool, bool], wait: bool) -> Found:
+    from evolve.doctor import EXTENTS, examine
+    from evolve.lock import MeasuringLock
 
-    if aa is None:
-        return "not made"
-    return (
-        f"{aa.false_positives} of {aa.trials} races of a function against itself found a winner "
-        f"({percent(aa.rate.estimate)}, at most {percent(aa.rate.high)}; 5 % is what to expect); "
-        f"95 % of the ratios within {aa.ratio.low:.3f} and {aa.ratio.high:.3f}"
-    )
+    wants_attacks, wants_trials = wants
+    with MeasuringLock("doctor", wait=wait, on_wait=options.say_waiting):
+        diagnosis = examine(store, say, EXTENTS[wants_trials])
+        may_go_on = not diagnosis.fatal
+        gallery = _attacked(say) if may_go_on and (wants_attacks or wants_trials) else None
+    verdicts = _tried(diagnosis, gallery, say) if may_go_on and wants_trials else []
+    return Found(diagnosis, gallery, verdicts)
+
+
+def _attacked(say: Callable[[str], None]) -> Gallery:
+    from benchmarks.gallery import run
+
+    return run(say)
+
+
+def _tried(diagnosis: Diagnosis, gallery: Gallery | None, say: Callable[[str], None]) -> Sequence[Verdict]:
+    from evolve.trials import all_of
+
+    assert diagnosis.precision is not None
+    assert gallery is not None
+    return all_of(diagnosis.precision, gallery, say)
+
+
+def _keep(found: Found, results: Path, measured_at: str) -> None:
+    from evolve.report import doctor
+
+    before = results.read_text(encoding="utf-8") if results.exists() else ""
+    written = doctor.markdown(found.diagnosis.as_dict(), found.verdicts, measured_at, before)
+    results.write_text(written, encoding="utf-8")
+
+
+def _judge(found: Found) -> None:
+    diagnosis, gallery = found.diagnosis, found.gallery
+    if diagnosis.fatal:
+        raise CheckFailedError("nothing can be measured here", diagnosis.fatal[0].remedy)
+    if diagnosis.objections:
+        raise NoisyMachineError("; ".join(diagnosis.objections), "stop what else runs here, then try again")
+    if gallery and (gallery.caught < gallery.total or gallery.honest_rejected):
+        raise CheckFailedError("the harness was fooled, or took the honest for cheats", "the rows above say by whom")
+    if missed := [verdict.name for verdict in found.verdicts if not verdict.holds]:
+        raise CheckFailedError(f"{', '.join(missed)} missed the bar", "the table above says by how much")
 
 
 def _conclusion(found: Diagnosis) -> str:
     if found.fatal:
         return "Nothing can be measured here."
-    if found.aa and found.aa.objections:
+    if found.objections:
         return "Too noisy to judge anything now."
     if found.findings:
         return "Measurements can be trusted, but what was found above makes them less exact."

@@ -25,6 +25,7 @@ _THREADS = "1"
 
 @options.command("machine", "evolve machine --json")
 @click.option("--remeasure", is_flag=True, help="Measure the ceilings once more; the best of all sweeps is kept.")
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option

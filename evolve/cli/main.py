@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECTIONS = {
     "Evolve": ("run", "resume"),
     "Look at runs": ("runs", "show", "report", "export"),
-    "Kernels and machine": ("kernels", "machine", "doctor", "bench"),
+    "Kernels and machine": ("kernels", "machine", "doctor", "bench", "compare"),
     "First steps": ("demo",),
 }
 """Commands under their headings, in the order of the help; each is ``command`` in the module of its name."""

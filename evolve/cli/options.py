@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich_click import RichCommand
 
+from evolve.errors import UsageError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from evolve.lock import Holder
+    from evolve.run import Admission
     from evolve.store import Store
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+INSTRUCTION_SETS = ("sse2", "avx2", "native")
+POLICIES = ("hot", "rotate", "flush")
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 usage, 3 a check did not hold, 4 machine too noisy to judge, "
@@ -30,6 +36,7 @@ store_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
 wait_option = click.option("--wait", is_flag=True, help="Wait while another evolve measures, instead of giving up.")
+anyway_option = click.option("--anyway", is_flag=True, help="Measure on a machine too noisy to judge, and say so.")
 run_argument = click.argument("run", default="latest")
 
 
@@ -63,9 +70,63 @@ def closest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else ""
 
 
+def admission(*, wait: bool, anyway: bool = False, is_quiet: bool = False) -> Admission:
+    """The terms on which a run begins, as the options say them; what is found of the machine goes to stderr."""
+    from evolve.run import Admission  # noqa: PLC0415 - imports numba
+
+    return Admission(wait, say_waiting, anyway, None if is_quiet else _say_found)
+
+
+def _say_found(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def say_waiting(holder: Holder) -> None:
     """Tell whom a command waits for."""
     click.echo(f"waiting until another evolve has measured ({holder})", err=True)
+
+
+def _restrict(_context: click.Context, _option: click.Parameter, isa: str | None) -> None:
+    from benchmarks.isa import RestrictionError, restrict  # noqa: PLC0415 - help restricts nothing
+
+    if isa is None:
+        return
+    try:
+        restrict(isa)
+    except RestrictionError as error:
+        raise UsageError(f"--isa {isa}: {error}") from error
+
+
+def _limit_cores(_context: click.Context, _option: click.Parameter, cores: int | None) -> None:
+    from benchmarks.isa import RestrictionError, limit_cores  # noqa: PLC0415 - help restricts nothing
+
+    if cores is None:
+        return
+    try:
+        limit_cores(cores)
+    except RestrictionError as error:
+        raise UsageError(f"--cores {cores}: {error}") from error
+
+
+def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--isa`` and ``--cores``: this machine in the place of a lesser one, from before Numba is imported."""
+    isa = click.option(
+        "--isa",
+        type=click.Choice(INSTRUCTION_SETS),
+        callback=_restrict,
+        is_eager=True,
+        expose_value=False,
+        help="Stand in for a machine with no more than these instructions.",
+    )
+    cores = click.option(
+        "--cores",
+        type=click.IntRange(1),
+        callback=_limit_cores,
+        is_eager=True,
+        expose_value=False,
+        help="Stand in for a machine with so many cores.",
+    )
+    return isa(cores(command))
 
 
 @dataclass(frozen=True)

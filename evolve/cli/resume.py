@@ -18,12 +18,22 @@ from evolve.cli.options import Output
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
 )
 @click.option("--no-report", is_flag=True, help="Write no report.")
+@options.anyway_option
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option
 @options.quiet_option
 def command(  # noqa: PLR0913 - one parameter an option
-    *, run: str, report: Path | None, no_report: bool, wait: bool, store: str | None, as_json: bool, quiet: bool
+    *,
+    run: str,
+    report: Path | None,
+    no_report: bool,
+    anyway: bool,
+    wait: bool,
+    store: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Go on with RUN exactly where it stopped.
 
@@ -35,5 +45,6 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     with options.opened(store) as facts:
         with watching(is_quiet=quiet) as observer:
-            resumed = resume(facts, run, observer, wait=wait, on_wait=options.say_waiting)
+            terms = options.admission(wait=wait, anyway=anyway, is_quiet=quiet)
+            resumed = resume(facts, run, observer, terms)
         show_end(facts, resumed.id, Output(as_json, quiet, store), report, with_report=not no_report)

@@ -18,6 +18,13 @@ from evolve.cli.options import Output
 @click.option("--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]")
 @click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernel.")
+@click.option(
+    "--policy",
+    type=click.Choice(options.POLICIES),
+    default="hot",
+    show_default=True,
+    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
+)
 @click.option("--budget", default="5m", show_default=True, help="Of the search: 90s, 5m, 1h30m or 300evals.")
 @click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
 @click.option("--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class.")
@@ -33,6 +40,8 @@ from evolve.cli.options import Output
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
 )
 @click.option("--no-report", is_flag=True, help="Write no report.")
+@options.anyway_option
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option
@@ -42,6 +51,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     kernel: str,
     report: Path | None,
     no_report: bool,
+    anyway: bool,
     wait: bool,
     store: str | None,
     as_json: bool,
@@ -50,6 +60,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Evolve KERNEL here: search, prove, measure afresh, report.
 
+    First the machine is asked whether it can be trusted to measure; exit code 4 where it can't.
     The champion is then measured in new processes against the plain loop and against libraries.
     Ctrl-C once finishes the measurement under way and saves; `evolve resume` goes on from there.
     """
@@ -61,5 +72,5 @@ def command(  # noqa: PLR0913 - one parameter an option
     request = wishes.request(kernel, asked)
     with options.opened(store, create=True) as facts:
         with watching(is_quiet=quiet) as observer:
-            run = start(facts, request, observer, wait=wait, on_wait=options.say_waiting)
+            run = start(facts, request, observer, options.admission(wait=wait, anyway=anyway, is_quiet=quiet))
         show_end(facts, run.id, Output(as_json, quiet, store), report, with_report=not no_report)

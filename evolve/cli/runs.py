@@ -12,7 +12,7 @@ from evolve.cli.options import Output
 if TYPE_CHECKING:
     from evolve.store import Run, Store
 
-_HEADER = ("RUN", "NAME", "SIZE", "DTYPE", "STATUS", "EVALS", "SPEEDUP", "STARTED (UTC)")
+_HEADER = ("RUN", "NAME", "SIZE", "DTYPE", "POLICY", "STATUS", "EVALS", "SPEEDUP", "STARTED (UTC)")
 
 
 @options.command("runs", "evolve runs")
@@ -39,7 +39,7 @@ def _entry(store: Store, run: Run) -> dict[str, Any]:
         "run": run.id,
         "name": run.name,
         "kernel": run.kernel,
-        "problem": {"size": list(run.size), "dtype": run.dtype, "threads": run.threads},
+        "problem": {"size": list(run.size), "dtype": run.dtype, "threads": run.threads, "policy": run.policy},
         "status": status(store.events(run.id)),
         "evaluations": sum(store.counts(run.id).values()),
         "speedup": publication.speedup.as_dict() if publication else None,
@@ -52,8 +52,12 @@ def _table(listed: list[dict[str, Any]]) -> str:
 
     if not listed:
         return "no runs yet"
-    # most people name no run, and a terminal has 80 columns
-    shown = [k for k, title in enumerate(_HEADER) if title != "NAME" or any(entry["name"] for entry in listed)]
+    # most people name no run and keep the policy, and a terminal has 80 columns
+    is_said = {
+        "NAME": any(entry["name"] for entry in listed),
+        "POLICY": any(entry["problem"]["policy"] != "hot" for entry in listed),
+    }
+    shown = [k for k, title in enumerate(_HEADER) if is_said.get(title, True)]
     rows = [_row(entry) for entry in listed]
     return table([_HEADER[k] for k in shown], [[row[k] for k in shown] for row in rows])
 
@@ -66,6 +70,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
         entry["name"] or "",
         extents(entry["problem"]["size"]),
         entry["problem"]["dtype"],
+        entry["problem"]["policy"],
         entry["status"],
         str(entry["evaluations"]),
         speedup(entry["speedup"]) if entry["speedup"] else "-",

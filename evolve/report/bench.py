@@ -12,6 +12,7 @@ from evolve.report.text import facts, table
 
 if TYPE_CHECKING:
     from evolve.bench import Results
+    from evolve.repeats import Repeats
 
 Told = Mapping[str, Any]
 
@@ -26,9 +27,13 @@ def plain(results: Results) -> dict[str, Any]:
         "schema": SCHEMA,
         "machine": results.machine.id,
         "measured_at": results.suites["datetime"],
+        "file": str(results.measured.file),
+        "policy": results.suites["evolve"]["policy"],
         "benchmarks": [_without_samples(one) for one in results.suites["benchmarks"]],
+        "left_out": results.suites["evolve"]["left_out"],
         "rivals": results.suites["rivals"],
         "runs": list(results.runs),
+        "repeats": results.repeats.as_dict() if results.repeats else None,
     }
 
 
@@ -37,7 +42,7 @@ def _without_samples(benchmark: Told) -> dict[str, Any]:
     return {
         "name": benchmark["name"],
         "group": benchmark["group"],
-        "extra_info": benchmark["extra_info"],
+        "extra_info": {name: value for name, value in benchmark["extra_info"].items() if name != "samples"},
         "stats": stats,
     }
 
@@ -47,9 +52,37 @@ def text(results: Results, before: Mapping[str, float]) -> str:
     parts = [f"{_problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results)]
     medians = {one["name"]: one["stats"]["median"] for one in results.suites["benchmarks"]}
     rows = [_change(name, before[name], now_s) for name, now_s in medians.items() if name in before]
+    if left_out := results.suites["evolve"]["left_out"]:
+        parts.append("\n".join(map(_left_out, left_out)))
     if rows:
         parts.append(table(("seconds a call", "before", "now", "change"), rows))
+    if results.repeats:
+        parts.append(_repeated(results.repeats))
     return "\n\n".join(parts)
+
+
+def _left_out(one: Told) -> str:
+    return f"{_problem(one)}: {one['contestant']} is not measured ({one['kind']}: {one['reason']})"
+
+
+def _repeated(repeats: Repeats) -> str:
+    agree, of = repeats.agreeing()
+    plain_agree, plain_of = repeats.agreeing(over_plain_loop=True)
+    rows = [
+        (f"{one.problem} vs {_opponent(one.opponent)}", speedup(one.before.as_dict()), speedup(one.now.as_dict()))
+        for one in repeats.speedups
+        if not one.agrees
+    ]
+    said = (
+        f"repeats: {agree} of {of} speedups ({percent(agree / of)}) lie within the interval of the other measurement "
+        f"({_moment(repeats.before_at)}), {plain_agree} of {plain_of} over the plain loop"
+    )
+    return f"{said}\n{table(('those that do not', 'before', 'now'), rows)}" if rows else said
+
+
+def _moment(at: str) -> str:
+    """A time of day as people write it."""
+    return f"{at[:16].replace('T', ' ')} UTC"
 
 
 def _change(name: str, before_s: float, now_s: float) -> tuple[str, ...]:
@@ -72,11 +105,25 @@ def _origin(one: Told) -> str:
 
 
 def _against(one: Told) -> Iterator[tuple[str, str]]:
-    yield "  time", f"{seconds(one['time_s'])}, {_rate(one)}"
+    yield "  time", f"{seconds(one['time_s'])}, {_rate(one)}{_under(one)}"
     for name, estimate in one["speedups"].items():
         yield f"  vs {_opponent(name)}", speedup(estimate)
     if bound := one.get("bound"):
         yield "  bound", f"{percent(one['bound_fraction'])} of what this machine allows, by {bound['limit']}"
+    yield "  doubts", "; ".join(_doubts(one))
+
+
+def _under(one: Told) -> str:
+    """The cache policy, where it is not the usual one."""
+    policy = one.get("policy", "hot")
+    return "" if policy == "hot" else f", {policy} caches"
+
+
+def _doubts(one: Told) -> Iterator[str]:
+    """What was wrong with the machine while races went on, by opponent."""
+    for name, seen in one.get("conditions", {}).items():
+        if seen["flags"]:
+            yield f"{', '.join(seen['flags'])} against {_opponent(name)}"
 
 
 def _opponent(name: str) -> str:
@@ -102,6 +149,7 @@ def markdown(results: Results) -> str:
         f"# Results\n\n{origin} `evolve bench --results` wrote this file and will overwrite it.",
         *_machine(results),
         *_champions(results),
+        *_repeats(results),
         *_absolute(results),
         *_engine(results),
         *_ceilings(results),
@@ -156,9 +204,69 @@ def _champions(results: Results) -> Iterator[str]:
     yield _how(leaders)
     met = dict.fromkeys(name for one in leaders for name in one["speedups"])
     names = sorted(met, key=lambda name: name == DEFAULT)  # libraries before our own
-    header = ("kernel", "dtype", "size", "budget", "evaluations", "time", "rate", "of the bound", "limit")
-    yield _table((*header, *(f"vs {_opponent(name)}" for name in names)), [_champion(one, names) for one in leaders])
+    header: tuple[str, ...] = (
+        "kernel",
+        "dtype",
+        "size",
+        "budget",
+        "evaluations",
+        "time",
+        "rate",
+        "of the bound",
+        "limit",
+    )
+    rows = [_champion(one) for one in leaders]
+    policies = [one.get("policy", "hot") for one in leaders]
+    if set(policies) != {"hot"}:
+        header, rows = (*header, "caches"), [(*row, policy) for row, policy in zip(rows, policies, strict=True)]
+    opponents = [tuple(speedup(one["speedups"][n]) if n in one["speedups"] else "" for n in names) for one in leaders]
+    told = [(*row, *met) for row, met in zip(rows, opponents, strict=True)]
+    yield _table((*header, *(f"vs {_opponent(name)}" for name in names)), told)
     yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
+    yield from _conditions(leaders)
+    if left_out := results.suites["evolve"]["left_out"]:
+        yield "\n".join(f"- {_left_out(one)}" for one in left_out)
+
+
+def _conditions(leaders: Sequence[Told]) -> Iterator[str]:
+    """What the machine did during the races: one row each."""
+    rows = [
+        (
+            *(_problem(one), _opponent(name), str(sum(one["rounds"][name])), str(seen["retakes"])),
+            *(str(seen["contended"]), percent(seen["steal_share"]), ", ".join(seen["flags"])),
+        )
+        for one in leaders
+        for name, seen in one.get("conditions", {}).items()
+    ]
+    if rows:
+        yield (
+            "The machine during these races: rounds kept, rounds taken again for a known cause, "
+            "rounds that stayed disturbed, processor time that the hypervisor took, and what the sentinels object to."
+        )
+        yield _table(("problem", "against", "rounds", "retakes", "disturbed", "steal", "objections"), rows)
+
+
+def _repeats(results: Results) -> Iterator[str]:
+    found = results.repeats
+    if found is None:
+        return
+    agree, of = found.agreeing()
+    plain_agree, plain_of = found.agreeing(over_plain_loop=True)
+    yield "## Repeats"
+    yield (
+        f"The same champions measured at {_moment(found.before_at)} and at {_moment(found.now_at)}: {agree} of {of} "
+        f"speedups ({percent(agree / of)}) lie within each other's intervals; of those over the plain loop, "
+        f"{plain_agree} of {plain_of}."
+    )
+    rows = [
+        (one.problem, _opponent(one.opponent), *(speedup(e.as_dict()) for e in (one.before, one.now)), _yes(one.agrees))
+        for one in found.speedups
+    ]
+    yield _table(("problem", "against", "before", "now", "within each other's interval"), rows)
+
+
+def _yes(holds: object) -> str:
+    return "yes" if holds else "no"
 
 
 def _how(leaders: Sequence[Told]) -> str:
@@ -177,14 +285,13 @@ def _span(values: Iterable[int]) -> str:
     return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
-def _champion(one: Told, names: Sequence[str]) -> tuple[str, ...]:
+def _champion(one: Told) -> tuple[str, ...]:
     bound = one.get("bound")
     return (
         *(one["kernel"], one["dtype"], extents(one["size"])),
         *(one.get("budget", "none: default schedule"), str(one.get("evaluations", 0))),
         *(seconds(one["time_s"]), _rate(one)),
         *((percent(one["bound_fraction"]), bound["limit"]) if bound else ("", "")),
-        *(speedup(one["speedups"][name]) if name in one["speedups"] else "" for name in names),
     )
 
 

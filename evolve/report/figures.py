@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-import plotly.io
 
+from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, RED, Drawing, Mark, Picture, bars, escaped, finite
 from evolve.report.quantities import factor, number, seconds, speedup
 from evolve.tracker import Null, best_so_far, improvements, paid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.inference import Estimate
     from evolve.store import Bound, Checkpoint, Individual, Publication
     from evolve.tracker import NullPoint
 
-BLUE, ORANGE, GREEN, RED = "#3b78e7", "#e08a1e", "#1a9e6c", "#d64550"
-_GREY = "#8a93a0"
-_GRID = "rgba(138, 147, 160, 0.22)"
 _BAND = "rgba(224, 138, 30, 0.16)"
-
-_ORDER = ("line", "dash", "band", "star", "diamond", "dot")
-"""Of the marks in a legend."""
 
 _FEW = 10
 """So many evaluations get a tick each."""
@@ -34,34 +26,6 @@ _FEW = 10
 _NULL_POINTS = 60
 _LEFT_OUT = 0.02
 """The slowest two per cent of the points may lie below the axis."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One entry of a legend: one of the shapes of ``_ORDER``, its colour, and what it stands for."""
-
-    shape: str
-    colour: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure, ready for the page.
-
-    Attributes:
-        name: its place on the page.
-        json: data and layout for plotly.
-        legend: what the marks stand for.
-        caption: what to see in it.
-        height: in pixels.
-    """
-
-    name: str
-    json: str
-    legend: tuple[Mark, ...]
-    caption: str
-    height: int
 
 
 def champion_curve(
@@ -73,7 +37,7 @@ def champion_curve(
     """The best so far over evaluations, with everything that it must be held against; None if nothing is measured."""
     if not improvements(individuals):
         return None
-    drawing = _Drawing()
+    drawing = Drawing()
     cap = bound.baseline_s / bound.time_s if bound else None
     has_null = _null(drawing, individuals, bound)
     _steps(drawing, individuals)
@@ -101,13 +65,13 @@ def opponents(publication: Publication | None) -> Picture | None:
     found = sorted(
         (publication.rivals or {"plain loop": publication.speedup}).items(), key=lambda item: item[1].estimate
     )
-    drawing = _Drawing()
-    names = [_plain(name) for name, _ in found]
+    drawing = Drawing()
+    names = [escaped(name) for name, _ in found]
     values = [estimate for _, estimate in found]
     trace = go.Scatter(
         x=[value.estimate for value in values],
         y=names,
-        error_x=_bars(values),
+        error_x=bars(values),
         mode="markers+text",
         marker={"color": GREEN, "size": 11, "symbol": "diamond"},
         text=[factor(value.estimate) for value in values],
@@ -116,9 +80,9 @@ def opponents(publication: Publication | None) -> Picture | None:
         hovertemplate="%{y}: %{hovertext}<extra></extra>",
     )
     drawing.add(trace, Mark("diamond", GREEN, "champion against it, with its 95 % interval"))
-    drawing.figure.add_vline(x=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
-    drawing.legend.append(Mark("dash", _GREY, "same speed"))
-    ends = [end for value in values for end in (value.estimate, *_finite(value))]
+    drawing.figure.add_vline(x=1, line={"color": GREY, "width": 1.5, "dash": "dash"})
+    drawing.legend.append(Mark("dash", GREY, "same speed"))
+    ends = [end for value in values for end in (value.estimate, *finite(value))]
     ends_shown = (min(0.9, min(ends) / 1.1), max(1.1, max(ends) * 1.15))
     _speedup_axis(drawing.figure.update_xaxes, ends_shown, "speed ratio (log scale)")
     drawing.figure.update_yaxes(range=[-0.6, len(names) - 0.3], ticksuffix="  ", showgrid=False)
@@ -129,44 +93,7 @@ def opponents(publication: Publication | None) -> Picture | None:
     return drawing.picture("opponents", caption, 110 + 60 * len(names))
 
 
-class _Drawing:
-    """A figure with its legend, in colours that read on light and dark ground."""
-
-    def __init__(self) -> None:
-        self.figure = go.Figure()
-        self.legend: list[Mark] = []
-
-    def add(self, trace: Any, mark: Mark | None = None) -> None:
-        self.figure.add_trace(trace)
-        if mark:
-            self.legend.append(mark)
-
-    def picture(self, name: str, caption: str, height: int) -> Picture:
-        self.figure.update_layout(
-            template="none",
-            showlegend=False,
-            height=height,
-            margin={"l": 62, "r": 18, "t": 18, "b": 54},
-            paper_bgcolor="rgba(0, 0, 0, 0)",
-            plot_bgcolor="rgba(0, 0, 0, 0)",
-            font={"family": "system-ui, sans-serif", "size": 13, "color": _GREY},
-            hovermode="closest",
-            dragmode=False,
-        )
-        axis = {"gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "automargin": True, "fixedrange": True}
-        self.figure.update_xaxes(**axis)
-        self.figure.update_yaxes(**axis)
-        text = plotly.io.to_json(self.figure, validate=False)
-        legend = sorted(self.legend, key=lambda mark: _ORDER.index(mark.shape))
-        return Picture(name, _embeddable(text), tuple(legend), caption, height)
-
-
-def _embeddable(json: str) -> str:
-    """JSON that may stand in a script element: nothing in it can end the element."""
-    return json.replace("<", "\\u003c")
-
-
-def _points(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
+def _points(drawing: Drawing, individuals: Sequence[Individual]) -> None:
     """Everything measured, faint: what the search asked for, and the random draws of the control arm."""
     known = [(count, i) for count, i in enumerate(paid(individuals), start=1) if i.fitness is not None]
     for arm, colour, symbol, label in (
@@ -194,15 +121,10 @@ def _described(individual: Individual) -> str:
     head = (
         f"evaluation {evaluation.number} ({evaluation.operator}): {factor(math.exp(individual.fitness or 0.0))}{took}"
     )
-    return "<br>".join([head, *map(_plain, lines)])
+    return "<br>".join([head, *map(escaped, lines)])
 
 
-def _plain(text: str) -> str:
-    """Text that plotly takes for text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
-
-
-def _null(drawing: _Drawing, individuals: Sequence[Individual], bound: Bound | None) -> bool:
+def _null(drawing: Drawing, individuals: Sequence[Individual], bound: Bound | None) -> bool:
     """The expected best of as many random draws, as far as the control arm carries it; False if it carries nothing."""
     null, last = Null.of(individuals, bound), len(paid(individuals))
     counts = np.unique(np.geomspace(1, max(1, last), _NULL_POINTS).round().astype(int))
@@ -225,7 +147,7 @@ def _null(drawing: _Drawing, individuals: Sequence[Individual], bound: Bound | N
     return True
 
 
-def _null_band(drawing: _Drawing, curve: Sequence[NullPoint]) -> None:
+def _null_band(drawing: Drawing, curve: Sequence[NullPoint]) -> None:
     ends = [(p.n, p.fitness.high) for p in curve] + [(p.n, p.fitness.low) for p in reversed(curve)]
     band = go.Scatter(
         x=[n for n, _ in ends],
@@ -239,7 +161,7 @@ def _null_band(drawing: _Drawing, curve: Sequence[NullPoint]) -> None:
     drawing.add(band)
 
 
-def _steps(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
+def _steps(drawing: Drawing, individuals: Sequence[Individual]) -> None:
     """The champion curve."""
     best = np.exp(best_so_far(individuals))
     trace = go.Scatter(
@@ -254,7 +176,7 @@ def _steps(drawing: _Drawing, individuals: Sequence[Individual]) -> None:
 
 
 def _fresh(
-    drawing: _Drawing, checkpoints: Sequence[Checkpoint], publication: Publication | None, evaluations: int
+    drawing: Drawing, checkpoints: Sequence[Checkpoint], publication: Publication | None, evaluations: int
 ) -> None:
     """What was measured afresh, with intervals: checkpoints on the way, the published figure at the end."""
     for where, found, symbol, label in (
@@ -271,7 +193,7 @@ def _fresh(
             trace = go.Scatter(
                 x=where,
                 y=[estimate.estimate for estimate in found],
-                error_y=_bars(found),
+                error_y=bars(found),
                 mode="markers",
                 marker={"color": GREEN, "size": size, "symbol": symbol},
                 hovertext=[speedup(estimate.as_dict()) for estimate in found],
@@ -280,29 +202,11 @@ def _fresh(
             drawing.add(trace, Mark(symbol, GREEN, f"{label}, with its 95 % interval"))
 
 
-def _bars(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """Interval ends as plotly wants them; an open end is not drawn."""
-    ends = [_finite(estimate) or (estimate.estimate, estimate.estimate) for estimate in estimates]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - estimate.estimate for (_, high), estimate in zip(ends, estimates, strict=True)],
-        "arrayminus": [estimate.estimate - low for (low, _), estimate in zip(ends, estimates, strict=True)],
-        "color": GREEN,
-        "thickness": 2,
-        "width": 5,
-    }
-
-
-def _finite(estimate: Estimate) -> tuple[float, ...]:
-    return (estimate.low, estimate.high) if estimate.low > 0 and math.isfinite(estimate.high) else ()
-
-
-def _levels(drawing: _Drawing, cap: float | None) -> None:
+def _levels(drawing: Drawing, cap: float | None) -> None:
     """The cap, and the plain loop itself."""
     figure = drawing.figure
-    figure.add_hline(y=1, line={"color": _GREY, "width": 1.5, "dash": "dash"})
-    drawing.legend.append(Mark("dash", _GREY, "the plain loop"))
+    figure.add_hline(y=1, line={"color": GREY, "width": 1.5, "dash": "dash"})
+    drawing.legend.append(Mark("dash", GREY, "the plain loop"))
     if cap:
         figure.add_hline(y=cap, line={"color": RED, "width": 2})
         figure.add_annotation(
@@ -327,7 +231,7 @@ def _range(
     """Speedups from the slowest, but for a few, to the cap or whatever is above it."""
     fitnesses = np.array([i.fitness for i in paid(individuals) if i.fitness is not None], dtype=np.float64)
     fresh = [c.speedup for c in checkpoints] + ([publication.speedup] if publication else [])
-    tops = [cap or 1.0, *(end for e in fresh for end in (e.estimate, *_finite(e)))]
+    tops = [cap or 1.0, *(end for e in fresh for end in (e.estimate, *finite(e)))]
     low = min(1.0, float(np.exp(np.quantile(fitnesses, _LEFT_OUT))))
     return low / 1.15, max(*tops, float(np.exp(fitnesses.max()))) * 1.3
 

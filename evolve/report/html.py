@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import plotly.offline
 
 import kernels
 from benchmarks.outcome import KINDS
-from evolve.errors import EvolveError
-from evolve.report import quantities
+from evolve.report import promotion, quantities, result
 from evolve.report.figures import champion_curve, opponents
 from evolve.report.genes import genes
 from evolve.report.machine import ceiling_tables, machine_facts
+from evolve.report.page import template, write_page
 from evolve.tracker import summary
 
 if TYPE_CHECKING:
@@ -47,16 +45,7 @@ def write(store: Store, run_id: str, path: Path) -> Path:
         UsageError: there is no such run.
         EvolveError: the store cannot be read, or the file cannot be written.
     """
-    text = page(store, run_id)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        return temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise EvolveError(
-            f"the report cannot be written to {path} ({error.strerror})", "choose another place"
-        ) from error
+    return write_page(page(store, run_id), path)
 
 
 def page(store: Store, run_id: str) -> str:
@@ -71,7 +60,7 @@ def page(store: Store, run_id: str) -> str:
         champion_curve(individuals, store.checkpoints(run.id), publication, bound),
         opponents(publication),
     ]
-    return _template().render(
+    return template("report.html").render(
         told=told,
         run=run,
         best=best,
@@ -81,6 +70,7 @@ def page(store: Store, run_id: str) -> str:
         throughput=_throughput(run, kernel, best),
         luck=_luck(told["null"]),
         missing=list(_missing(store, run, told)),
+        remarks=list(promotion.remarks(told)),
         pictures={picture.name: picture for picture in pictures if picture},
         phases=list(_phases(told["phases_s"])),
         outcomes=list(_outcomes(told["outcomes"], individuals)),
@@ -88,19 +78,11 @@ def page(store: Store, run_id: str) -> str:
         publication=publication,
         machine=machine_facts(machine),
         ceilings=ceiling_tables(ceilings.values) if ceilings else [],
+        conditions=result.conditions(told),
         ceilings_at=ceilings.measured_at if ceilings else "",
         command=_command(run),
         plotly_js=plotly.offline.get_plotlyjs(),
     )
-
-
-def _template() -> jinja2.Template:
-    folder = jinja2.PackageLoader("evolve.report")
-    environment = jinja2.Environment(loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    for name in ("seconds", "clock", "percent", "factor", "number", "speedup"):
-        environment.filters[name] = getattr(quantities, name)
-    environment.filters["moment"] = lambda text: text[:19].replace("T", " ") + " UTC"
-    return environment.get_template("report.html")
 
 
 def _installed(run: Run) -> Kernel | None:
@@ -134,7 +116,7 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
     """What a reader might look for in vain, and why it is not there."""
     status, best = told["status"], told["champion"]
     if status == "failed":
-        yield f"The run failed: {store.events(run.id)[-1].detail or 'it left no reason'}."
+        yield f"The run failed: {_reason(store, run)}."
     elif status != "finished":
         yield f"The run is {status}: all that follows is what is known so far."
     if not told["evaluations"]:
@@ -146,12 +128,20 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
             "The champion has not been measured in fresh processes yet, so there is no figure to quote and nothing "
             "about rivals; speedups here are estimates of the search, rather too good than too bad."
         )
+    if told["conditions"]["is_noisy"]:
+        yield f"Measured on a noisy machine, as was asked for: {result.details(told['conditions']['machine'])}."
+    yield from result.quarantined(told)
     if best is not None and best["bound"] is None:
         yield "The machine's ceiling was not measured for this run: there is no cap line."
     if told["evaluations"] and told["null"]["best_of_n"] is None:
         null = told["null"]
         drawn = f"only {null['measured']} of {null['control']} random draws were measured"
         yield f"What luck would have found is not known: {drawn if null['control'] else 'there were no random draws'}."
+
+
+def _reason(store: Store, run: Run) -> str:
+    failed = [event.detail for event in store.events(run.id) if event.kind == "failed"]
+    return failed[-1] or "it left no reason"
 
 
 def _phases(phases_s: Mapping[str, float]) -> Iterator[Told]:
@@ -174,5 +164,6 @@ def _command(run: Run) -> str:
     """The command that asks for the same once more."""
     return (
         f"evolve run {run.kernel} --size {quantities.extents(run.size)} --dtype {run.dtype} --threads {run.threads} "
-        f"--budget {run.budget} --strategy {run.strategy} --control-share {run.control_share:g} --seed {run.seed}"
+        f"--policy {run.policy} --budget {run.budget} --strategy {run.strategy} --control-share {run.control_share:g} "
+        f"--seed {run.seed}"
     )

@@ -73,6 +73,27 @@ def speedup(estimate: Mapping[str, Any]) -> str:
     return f"{factor(estimate['estimate'])} [{number(estimate['low'])}, {number(estimate['high'])}]"
 
 
+_POLICIES = {"hot": "", "rotate": "data out of cache", "flush": "caches flushed"}
+
+
+def terms(threads: int, policy: str) -> str:
+    """On which terms a figure holds: ``1 thread``, ``2 threads, caches flushed``; hot caches go without saying."""
+    count = "1 thread" if threads == 1 else f"{threads} threads"
+    return ", ".join(filter(None, (count, _POLICIES.get(policy, policy))))
+
+
+def fraction(estimate: Mapping[str, Any]) -> str:
+    """A share with its interval: ``71 % [70, 72]``; an open end says so.
+
+    Args:
+        estimate: ``estimate``, ``low``, ``high`` as in ``Estimate.as_dict``.
+    """
+    if not estimate["low"] or estimate["high"] is None:
+        return f"{percent(estimate['estimate'])} (interval open)"
+    ends = (percent(estimate[end]).removesuffix(" %") for end in ("low", "high"))
+    return f"{percent(estimate['estimate'])} [{', '.join(ends)}]"
+
+
 def extents(size: Sequence[int]) -> str:
     """A problem's size as a user writes it: ``512x256x128``."""
     return "x".join(map(str, size))

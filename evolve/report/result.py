@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evolve.report.quantities import clock, extents, factor, number, percent, seconds, speedup
+from evolve.report import promotion
+from evolve.report.quantities import clock, extents, factor, number, percent, seconds, speedup, terms
 from evolve.report.text import facts
 
 Told = Mapping[str, Any]
@@ -21,7 +22,11 @@ _SOURCES = {
 def brief(told: Told) -> str:
     """What a user wants to know when a run ends."""
     return "\n".join(
-        [headline(told), "", facts([*champion(told), ("luck", luck(told)), ("time", where_time_went(told))])]
+        [
+            headline(told),
+            "",
+            facts([*champion(told), ("luck", luck(told)), *_doubts(told), ("time", where_time_went(told))]),
+        ]
     )
 
 
@@ -31,9 +36,11 @@ def full(told: Told) -> str:
         [
             headline(told),
             "",
-            facts([*champion(told), *_schedule(told), ("luck", luck(told)), *_verdict(told)]),
+            facts(
+                [*champion(told), *promotion.evidence(told), *_schedule(told), ("luck", luck(told)), *_verdict(told)]
+            ),
             "",
-            facts([*_search(told), ("time", where_time_went(told)), *_origin(told)]),
+            facts([*_search(told), *_doubts(told), ("time", where_time_went(told)), *_origin(told)]),
         ]
     )
 
@@ -41,10 +48,10 @@ def full(told: Told) -> str:
 def headline(told: Told) -> str:
     """Which run this is, and how it stands."""
     problem = told["problem"]
-    threads = "1 thread" if problem["threads"] == 1 else f"{problem['threads']} threads"
+    held = terms(problem["threads"], problem["policy"])
     name = f" ({told['name']})" if told["name"] else ""
     done = f"{told['status']} after {told['evaluations']} evaluations in {clock(told['elapsed_s'])}"
-    return f"{told['kernel']} {extents(problem['size'])} {problem['dtype']}, {threads}\nrun {told['run']}{name}, {done}"
+    return f"{told['kernel']} {extents(problem['size'])} {problem['dtype']}, {held}\nrun {told['run']}{name}, {done}"
 
 
 def champion(told: Told) -> list[tuple[str, str]]:
@@ -52,6 +59,8 @@ def champion(told: Told) -> list[tuple[str, str]]:
     best = told["champion"]
     if best is None:
         return [("champion", "none: nothing was right and faster than the plain loop")]
+    if refusal := promotion.refusal(best):
+        return [("champion", refusal), ("bound", _bound(best))]
     return [
         ("champion", _speed(best)),
         *[(f"vs {name}", f"{speedup(rival)} its speed") for name, rival in best["rivals"].items()],
@@ -116,6 +125,41 @@ def _search(told: Told) -> list[tuple[str, str]]:
         ("search", f"{told['strategy']}, seed {told['seed']}, budget {told['budget']}, {share} random draws"),
         ("outcomes", f"{counts}; {told['duplicates']} duplicates" if counts else ""),
         ("rate", f"{number(told['evaluations_per_s'])} evaluations a second" if told["evaluations"] else ""),
+    ]
+
+
+def _doubts(told: Told) -> list[tuple[str, str]]:
+    return [("conditions", conditions(told)), *[("quarantine", found) for found in quarantined(told)[:1]]]
+
+
+def conditions(told: Told) -> str:
+    """What disturbed the run; empty where nothing did."""
+    found = told["conditions"]
+    flags = ", ".join(f"{flag} {count}" for flag, count in found["flags"].items())
+    said = (
+        f"measured on a noisy machine: {details(found['machine'])}" if found["is_noisy"] else "",
+        f"{found['disturbed']} of {found['races']} races disturbed" if found["disturbed"] else "",
+        f"marks of races: {flags}" if flags else "",
+        f"{found['retaken_rounds']} rounds retaken" if found["retaken_rounds"] else "",
+        f"{found['retried']} noisy evaluations measured once more" if found["retried"] else "",
+    )
+    return "; ".join(filter(None, said))
+
+
+def details(found: str) -> str:
+    """What a line says of the machine, without its judgement."""
+    return found.partition(": ")[2] or found
+
+
+def quarantined(told: Told) -> list[str]:
+    """What was faster than the hardware: how many, then each."""
+    found = told["quarantine"]
+    if not found:
+        return []
+    many = "1 evaluation was" if len(found) == 1 else f"{len(found)} evaluations were"
+    return [
+        f"{many} faster than this machine can be, and count for nothing: {found[-1]['folder'] or found[-1]['reason']}",
+        *(f"evaluation {one['evaluation']}: {one['reason']}" for one in found),
     ]
 
 

@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from evolve.report.quantities import clock, factor, number, percent, rate, seconds, speedup
+from evolve.report.quantities import clock, factor, number, percent, rate, seconds, speedup, terms
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -134,7 +134,8 @@ def line(progress: Progress) -> str:
 
 def doing(progress: Progress) -> str:
     """The work under way, after the name of its stage where that says more."""
-    return progress.doing if progress.stage == "search" else f"{progress.stage}: {progress.doing}"
+    is_said = progress.stage == "search" or progress.doing.startswith(progress.stage)
+    return progress.doing if is_said else f"{progress.stage}: {progress.doing}"
 
 
 # ---- the view, from top to bottom
@@ -164,9 +165,8 @@ def _title(progress: Progress) -> RenderableType:
     title = Table.grid(expand=True)
     title.add_column(no_wrap=True, overflow="ellipsis")
     title.add_column(justify="right", no_wrap=True)
-    threads = "1 thread" if progress.threads == 1 else f"{progress.threads} threads"
     what = Text(f"{progress.kernel} {progress.size_text}", style="bold")
-    what.append(f" {progress.dtype}, {threads}", style="not bold")
+    what.append(f" {progress.dtype}, {terms(progress.threads, progress.policy)}", style="not bold")
     title.add_row(what, Text(progress.run, style="dim"))
     return title
 

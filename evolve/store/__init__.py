@@ -6,6 +6,7 @@ A *run* asks for *batches* of *evaluations*; each gets an *outcome*; now and the
 
 from evolve.store.base import Store
 from evolve.store.records import (
+    NOTES,
     PHASES,
     Arm,
     Batch,
@@ -27,6 +28,7 @@ from evolve.store.sqlite import SqliteStore
 from evolve.store.url import open_store
 
 __all__ = [
+    "NOTES",
     "PHASES",
     "Arm",
     "Batch",

@@ -65,7 +65,7 @@ class Store(Protocol):
         """Keep what a sweep found."""
 
     def latest_ceilings(self, machine_id: str) -> Ceilings | None:
-        """What the last sweep of a machine found."""
+        """What the last sweeps of a machine found, leaf by leaf: a brief one leaves the others' values standing."""
 
     def best_ceilings(self, machine_id: str) -> dict[str, Any] | None:
         """Leaf by leaf the best value ever found: the largest, or the smallest of a latency (named ``..._s``)."""
@@ -88,7 +88,7 @@ class Store(Protocol):
         """
 
     def add_event(self, run_id: str, kind: EventKind, detail: str = "") -> None:
-        """Note a turn in a run's life, now, by this process."""
+        """Keep a turn in a run's life, or a note, now, by this process."""
 
     def events(self, run_id: str) -> list[RunEvent]:
         """A run's events in order."""

@@ -19,6 +19,25 @@ def best_of(sweeps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return best
 
 
+def last_of(sweeps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sweeps merged leaf by leaf, the last value of each: a brief sweep measures a few of them only."""
+    last: dict[str, Any] = {}
+    for sweep in sweeps:
+        last = _updated(last, sweep)
+    return last
+
+
+def _updated(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    updated = dict(old)
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            updated[name] = _updated(before, value)
+        elif value is not None:
+            updated[name] = value
+    return updated
+
+
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], *, is_duration: bool) -> dict[str, Any]:
     merged = dict(old)
     for name, value in new.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 Value = int | str | bool
 Arm = Literal["search", "control"]
-EventKind = Literal["started", "resumed", "interrupted", "finished", "failed"]
+Turn = Literal["started", "resumed", "interrupted", "finished", "failed"]
+Note = Literal["trusted", "noisy", "ceilings", "retried"]
+EventKind = Turn | Note
+NOTES: tuple[str, ...] = get_args(Note)
 PHASES = ("build", "verify", "measure", "search", "other")
 
 
@@ -36,6 +39,7 @@ class RunSpec:
         size: extents of the problem.
         dtype: as in ``"float64"``.
         threads: threads of the kernel.
+        policy: what the caches hold when a call begins: ``"hot"``, ``"rotate"`` or ``"flush"``.
         strategy: the search strategy's name.
         control_share: share of the evaluations that are independent random draws.
         seed: of the run's generator.
@@ -51,6 +55,7 @@ class RunSpec:
     size: tuple[int, ...]
     dtype: str
     threads: int
+    policy: str = "hot"
     strategy: str
     control_share: float
     seed: int
@@ -72,7 +77,12 @@ class Run(RunSpec):
 
 @dataclass(frozen=True)
 class RunEvent:
-    """A turn in a run's life; the process that wrote it is named so that a killed run can be told from a living one."""
+    """A turn in a run's life, or a note of what happened on the way.
+
+    The process that wrote it is named so that a killed run can be told from a living one. Notes: ``trusted``
+    and ``noisy`` say what was found of the machine before measuring, ``ceilings`` that they were measured once more,
+    ``retried`` that a noisy evaluation got a second chance.
+    """
 
     run: str
     kind: EventKind
@@ -247,6 +257,7 @@ class Publication:
         bound_fraction: ``bound_time_s / time_s``.
         source_hash: content hash of the champion's source.
         samples: raw, whatever the measurement yields.
+        details: what else was found of the champion: its builds, its compiled code, ...
     """
 
     run: str
@@ -262,3 +273,9 @@ class Publication:
     bound_fraction: float
     source_hash: str
     samples: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_promoted(self) -> bool:
+        """False where the last incumbent was measured all the same, though nothing shows that it is faster."""
+        return bool(self.details.get("promotion", {}).get("is_promoted", True))

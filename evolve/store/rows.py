@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from benchmarks.inference import Estimate
-from benchmarks.outcome import KINDS, Outcome, Samples
+from benchmarks.outcome import KINDS, Conditions, Outcome, Retake, Samples
 from evolve.store.records import OutcomeRecord
 
 if TYPE_CHECKING:
@@ -51,7 +51,22 @@ def _estimate(value: Mapping[str, float | None]) -> Estimate:
 
 
 def _samples(value: Mapping[str, Any]) -> Samples:
-    return Samples(tuple(value["candidate_s"]), tuple(value["incumbent_s"]), value["loops"])
+    """Names that this version does not know are left out, and those that an older one did not write are defaults."""
+    conditions = _tuples(value.get("conditions", {}))
+    retakes = tuple(Retake(**retake) for retake in conditions.pop("retakes", ()))
+    known = _known(Samples, _tuples(value))
+    return Samples(**{**known, "conditions": Conditions(**_known(Conditions, conditions), retakes=retakes)})
+
+
+def _tuples(value: Any) -> Any:
+    """Values of JSON with tuples for its lists."""
+    if isinstance(value, Mapping):
+        return {name: _tuples(item) for name, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _known(kind: type[DataclassInstance], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: values[f.name] for f in fields(kind) if f.name in values}
 
 
 _JSON: dict[str, Callable[[Any], Any]] = {
@@ -59,7 +74,7 @@ _JSON: dict[str, Callable[[Any], Any]] = {
     "parents": tuple,
     "speedup": _estimate,
     "rivals": lambda value: {name: _estimate(item) for name, item in value.items()},
-    **dict.fromkeys(("versions", "options", "fingerprint", "values", "schedule", "samples"), dict),
+    **dict.fromkeys(("versions", "options", "fingerprint", "values", "schedule", "samples", "details"), dict),
 }
 
 

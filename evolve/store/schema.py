@@ -73,7 +73,12 @@ _FIRST = (
     ),
 )
 
-VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_SECOND = (
+    "ALTER TABLE run ADD COLUMN policy TEXT NOT NULL DEFAULT 'hot'",
+    "ALTER TABLE publication ADD COLUMN details TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(details))",
+)
+
+VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 """``VERSIONS[k]`` takes a file from version k to k + 1."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from evolve.errors import EvolveError, UsageError
 from evolve.store import rows, schema
-from evolve.store.ceilings import best_of
+from evolve.store.ceilings import best_of, last_of
 from evolve.store.faults import reported
 from evolve.store.records import (
     PHASES,
@@ -157,8 +157,11 @@ class SqliteStore:
         return [rows.from_row(Ceilings, row) for row in found]
 
     def latest_ceilings(self, machine_id: str) -> Ceilings | None:
-        """What the last sweep of a machine found."""
-        return next(reversed(self._ceilings(machine_id)), None)
+        """What the last sweeps of a machine found, leaf by leaf: a brief one leaves the others' values standing."""
+        sweeps = self._ceilings(machine_id)
+        if not sweeps:
+            return None
+        return Ceilings(machine_id, sweeps[-1].measured_at, last_of([sweep.values for sweep in sweeps]))
 
     def best_ceilings(self, machine_id: str) -> dict[str, Any] | None:
         """Leaf by leaf the best value ever found: the largest, or the smallest of a latency (named ``..._s``)."""
@@ -199,7 +202,7 @@ class SqliteStore:
         raise UsageError(f"no run {key!r} in store {self.path}", "`evolve runs` lists them")
 
     def add_event(self, run_id: str, kind: EventKind, detail: str = "") -> None:
-        """Note a turn in a run's life, now, by this process."""
+        """Keep a turn in a run's life, or a note, now, by this process."""
         self._add("event", RunEvent(run_id, kind, utc_now(), detail, os.getpid(), socket.gethostname()))
 
     def events(self, run_id: str) -> list[RunEvent]:

@@ -138,6 +138,11 @@ class StoreTestCase(ABC):
         assert events[-1].detail == "detail of failed"
         assert all(event.pid and event.host for event in events)
 
+    @pytest.mark.parametrize("policy", ["hot", "rotate", "flush"])
+    def test_a_run_keeps_its_cache_policy(self, store: Store, policy: str) -> None:
+        """It is part of what a figure means."""
+        assert store.run(new_run(store, policy=policy).id).policy == policy
+
     def test_evaluations_in_order_with_their_outcomes(self, store: Store, run: Run) -> None:
         """Outcomes may come in any order, samples come back to the bit."""
         asked = [evaluation(run, 1), evaluation(run, 2, arm="control", operator="sample", source_key=None)]
@@ -249,6 +254,17 @@ class StoreTestCase(ABC):
         best = {"flop_per_s": {"fma": {"1": 58e9}, "add": {"1": 29e9}}, "latency_s": {"L1": 1.2e-9}, "kind": "full"}
         assert store.best_ceilings("m") == best
 
+    def test_a_brief_sweep_leaves_the_other_ceilings_standing(self, store: Store) -> None:
+        """The last word on each figure counts, the date of the last sweep."""
+        store.add_machine(Machine("m", {}))
+        full = {"flop_per_s": {"fma": {"1": 58e9, "2": 110e9}, "add": {"1": 29e9}}, "clock_hz": 3.6e9}
+        brief = {"flop_per_s": {"fma": {"1": 57e9}}, "clock_hz": None}
+        store.add_ceilings(Ceilings("m", "2026-01-02T00:00:00+00:00", full))
+        store.add_ceilings(Ceilings("m", "2026-01-03T00:00:00+00:00", brief))
+        merged = {"flop_per_s": {"fma": {"1": 57e9, "2": 110e9}, "add": {"1": 29e9}}, "clock_hz": 3.6e9}
+        assert store.latest_ceilings("m") == Ceilings("m", "2026-01-03T00:00:00+00:00", merged)
+        assert store.best_ceilings("m") == full
+
     def test_fresh_measurements_come_back(self, store: Store, run: Run) -> None:
         """Open intervals included; the last bound and publication count."""
         store.add_batch(Batch(run.id, 0, utc_now()), [evaluation(run, 1)])
@@ -275,6 +291,7 @@ class StoreTestCase(ABC):
             0.9,
             "abc",
             {"raw": [1, 2]},
+            {"builds": ["a", "b"], "fma": True},
         )
         store.add_publication(publication)
         assert store.bound(run.id) == bounds[-1]

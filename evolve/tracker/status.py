@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from evolve.store.records import NOTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -32,11 +34,12 @@ def is_alive(event: RunEvent) -> bool:
 
 def status(events: Sequence[RunEvent], alive: Callable[[RunEvent], bool] = is_alive) -> str:
     """``created``, ``running``, ``killed`` (died without a word), ``interrupted``, ``finished`` or ``failed``."""
-    if not events:
+    turns = [event for event in events if event.kind not in NOTES]
+    if not turns:
         return "created"
-    if events[-1].kind not in _BEGINNINGS:
-        return events[-1].kind
-    return "running" if alive(events[-1]) else "killed"
+    if turns[-1].kind not in _BEGINNINGS:
+        return turns[-1].kind
+    return "running" if alive(turns[-1]) else "killed"
 
 
 def elapsed_s(events: Sequence[RunEvent], facts: Iterable[str]) -> float:
@@ -45,7 +48,7 @@ def elapsed_s(events: Sequence[RunEvent], facts: Iterable[str]) -> float:
     A killed session ends with the last fact that it wrote.
 
     Args:
-        events: the run's turns.
+        events: the run's turns and notes.
         facts: times of day at which anything else was written, in any order.
     """
     moments = sorted([(event.at, event.kind in _BEGINNINGS) for event in events] + [(at, False) for at in facts])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from evolve.quarantine import folder_of
 from evolve.store.rows import plain
+from evolve.tracker.conditions import conditions
 from evolve.tracker.curve import champion, paid
 from evolve.tracker.headroom import headroom
 from evolve.tracker.luck import surpassing
+from evolve.tracker.naive import naive_product
 from evolve.tracker.null import Null
 from evolve.tracker.status import elapsed_s, status
 from evolve.tracker.verdict import run_verdict
@@ -41,8 +44,11 @@ def summary(store: Store, run_id: str) -> dict[str, Any]:
         **_identity(run),
         **_progress(store, run, individuals),
         "champion": _champion(individuals, bound, publication, store.checkpoints(run.id)),
+        "naive_product": naive_product(individuals),
         "null": _null(individuals, bound),
         "verdict": run_verdict(individuals, bound, publication).as_dict(),
+        "conditions": conditions(store.events(run.id), individuals),
+        "quarantine": _quarantined(individuals),
     }
     return {name: plain(value) for name, value in told.items()}
 
@@ -52,7 +58,7 @@ def _identity(run: Run) -> dict[str, Any]:
         "run": run.id,
         "name": run.name,
         "kernel": run.kernel,
-        "problem": {"size": run.size, "dtype": run.dtype, "threads": run.threads},
+        "problem": {"size": run.size, "dtype": run.dtype, "threads": run.threads, "policy": run.policy},
         "machine": run.machine,
         "strategy": run.strategy,
         "seed": run.seed,
@@ -80,6 +86,20 @@ def _progress(store: Store, run: Run, individuals: Sequence[Individual]) -> dict
         "phases_s": store.phases(run.id),
         "outcomes": store.counts(run.id),
     }
+
+
+def _quarantined(individuals: Sequence[Individual]) -> list[dict[str, Any]]:
+    """Evaluations that beat the hardware; the folder is None where this machine does not have it."""
+    found = [i for i in paid(individuals) if i.record and i.record.outcome.kind == "Impossible"]
+    folders = [folder_of(i.evaluation.run, i.evaluation.number) for i in found]
+    return [
+        {
+            "evaluation": i.evaluation.number,
+            "reason": i.record.outcome.reason if i.record else "",
+            "folder": str(folder) if folder.exists() else None,
+        }
+        for i, folder in zip(found, folders, strict=True)
+    ]
 
 
 def _champion(
@@ -112,7 +132,7 @@ def _fresh(best: Individual, publication: Publication | None, checkpoints: Seque
     checked = [c for c in checkpoints if c.evaluation == best.evaluation.number]
     source, speedup = ("checkpoint", checked[-1].speedup.as_dict()) if checked else ("search_estimate", None)
     if publication is None:
-        missing = dict.fromkeys(("source_hash", "time_s", "bound_fraction", "measured_at"))
+        missing = dict.fromkeys(("source_hash", "time_s", "bound_fraction", "measured_at", "is_promoted", "measured"))
         return {"source": source, "speedup": speedup, "rivals": {}, **missing}
     return {
         "source": "published",
@@ -122,6 +142,20 @@ def _fresh(best: Individual, publication: Publication | None, checkpoints: Seque
         "time_s": publication.time_s,
         "bound_fraction": publication.bound_fraction,
         "measured_at": publication.measured_at,
+        "is_promoted": publication.is_promoted,
+        "measured": _measured(publication),
+    }
+
+
+def _measured(publication: Publication) -> dict[str, Any]:
+    """How the published figures came about; what an older evolve did not keep is None, or empty."""
+    kept = publication.details
+    names = ("builds", "shrinkage", "confidence", "promotion", "assembly")
+    return {
+        "launches": publication.launches,
+        "rounds": publication.rounds,
+        **{name: kept.get(name) for name in names},
+        "flags": kept.get("flags", {}),
     }
 
 

@@ -6,6 +6,7 @@ vector and register-tile operations that templates use.
 """
 
 from kernels.language.build import Compiled, Handle, SourceFolder
+from kernels.language.drive import driver_of, idle_of
 from kernels.language.space import (
     Parameter,
     Schedule,
@@ -32,7 +33,9 @@ __all__ = [
     "TemplateError",
     "Value",
     "choice",
+    "driver_of",
     "flag",
+    "idle_of",
     "integer",
     "permutation",
     "power_of_two",

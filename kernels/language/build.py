@@ -7,25 +7,30 @@ SHA-256 of its text cannot be stale. Numba keys its own cache by CPU, so a folde
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kernels.language.compiled import adopt, located
 from kernels.language.simd import address_of
 from kernels.language.stage import Source
 
 _PACKAGE = "evolve_generated"
 _IN_USE_S = 3600.0
+_KEY = re.compile(r"\bk([0-9a-f]{64})\b")
+_CALLEES = re.compile(r"^from \.k([0-9a-f]{64}) import", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,16 @@ class Handle:
 class SourceFolder:
     """A folder of generated modules and their compiled code. Any number of processes may use it at once.
 
+    Args:
+        path: the folder.
+        scratch: a folder on the same file system for what this process compiles, where it may not write to ``path``.
+
     Raises:
         OSError: the folder cannot be made or written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, scratch: Path | None = None) -> None:
+        self.path, self.scratch = path, scratch
         path.mkdir(parents=True, exist_ok=True)
 
     def write(self, source: Source) -> Handle:
@@ -74,6 +83,25 @@ class SourceFolder:
                 _write_whole(file, needed.text)
         return Handle.of(source)
 
+    def copy(self, handle: Handle, target: SourceFolder) -> None:
+        """Copy a source that was written, and all that it needs, into another folder; compiled code stays behind.
+
+        Raises:
+            FileNotFoundError: it was not written, or has been trimmed.
+            ValueError: a file does not hold what its name says: somebody has changed it.
+        """
+        self._copy_module(handle.key, target)
+        for pointer in handle.pointers:
+            self.copy(pointer, target)
+
+    def _copy_module(self, key: str, target: SourceFolder) -> None:
+        text = (self.path / f"k{key}.py").read_text(encoding="utf-8")
+        if hashlib.sha256(text.encode()).hexdigest() != key:
+            raise ValueError(f"the source k{key[:12]} was changed after it was written")
+        for callee in _CALLEES.findall(text):
+            self._copy_module(callee, target)
+        _write_whole(target.path / f"k{key}.py", text)
+
     def load(self, handle: Handle) -> Compiled:
         """Import a source that was written: compiles it, or takes the compiled code from disk.
 
@@ -82,9 +110,23 @@ class SourceFolder:
             Exception: whatever Numba raises for code that it cannot compile.
         """
         _look_into(self.path)
-        module = importlib.import_module(f"{_PACKAGE}.k{handle.key}")
+        with located(self.scratch):
+            module = importlib.import_module(f"{_PACKAGE}.k{handle.key}")
         pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
         return Compiled(getattr(module, handle.name), pointers)
+
+    def adopt(self, scratch: Path, handles: Iterable[Handle]) -> None:
+        """Keep what another process compiled of some sources, of them alone; its scratch folder is empty then."""
+        adopt(scratch, self.path, {f"k{key}" for handle in handles for key in self._closure(handle)})
+
+    def _closure(self, handle: Handle) -> set[str]:
+        """Keys of a source and of all that it needs, as its text names them."""
+        found, ahead = set[str](), {handle.key}
+        while ahead:
+            found |= ahead
+            texts = [(self.path / f"k{key}.py").read_text(encoding="utf-8") for key in ahead]
+            ahead = {key for text in texts for key in _KEY.findall(text)} - found
+        return found.union(*map(self._closure, handle.pointers))
 
     def size_bytes(self) -> int:
         """Bytes in the folder."""

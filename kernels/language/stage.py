@@ -54,6 +54,7 @@ class Source:
         runtime: schedule parameters to be passed behind the arrays, in order.
         pointers: sources of the functions to be passed behind those, in order.
         callees: sources that ``text`` imports.
+        signature: of the compiled function, as Numba writes it; None where it is inferred.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Source:
     runtime: tuple[str, ...]
     pointers: tuple[Source, ...]
     callees: tuple[Source, ...]
+    signature: str | None = None
 
     @property
     def module(self) -> str:
@@ -144,7 +146,8 @@ class _Rewriter(ast.NodeVisitor):
         code = ast.unparse(ast.FunctionDef(template.name, head, body or [ast.Pass()], [], lineno=1))
         text = f"{self.header()}\n\n@njit({self.options()})\n{code}\n"
         key = hashlib.sha256(text.encode()).hexdigest()
-        return Source(template.name, text, key, template.runtime, (), tuple(self.callees.values()))
+        signature = template.numba_signature(self.dtype)
+        return Source(template.name, text, key, template.runtime, (), tuple(self.callees.values()), signature)
 
     def header(self) -> str:
         module = self.template.function.__module__

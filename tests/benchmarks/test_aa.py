@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.aa import binomial_estimate, judged
+from benchmarks.aa import ROUNDS, binomial_estimate, judged
+from benchmarks.inference import sign_test_miss
 from benchmarks.outcome import Samples
 
 
@@ -27,6 +28,15 @@ def test_equals_raise_no_objection():
     assert found.rate.low <= 0.05 <= found.rate.high
     assert found.ratio.low < 1 < found.ratio.high
     assert found.spread < 0.01
+    assert found.expected == sign_test_miss(20)
+
+
+def test_the_test_itself_misses_as_often_as_it_says():
+    """Of 24 rounds: 2.3 %, so that a faultless machine stays under 7 % in 200 trials."""
+    rng = np.random.default_rng(7)
+    found = judged(_races(np.zeros(4000), rng, rounds=ROUNDS))
+    assert found.expected == pytest.approx(0.0227, abs=1e-4)
+    assert found.rate.low <= found.expected <= found.rate.high
 
 
 def test_winners_among_equals_are_an_objection():

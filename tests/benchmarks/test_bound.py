@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.bound import Bound, Roof, bounds, efficiency_bound, matching_patterns, reject_bound, transfer
+from benchmarks.bound import (
+    Bound,
+    Roof,
+    bounds,
+    efficiency_bound,
+    matching_patterns,
+    rate_of,
+    reject_bound,
+    together,
+    transfer,
+)
 from benchmarks.ceilings import Ceilings
+from benchmarks.contestant import POLICIES
 from benchmarks.machine import Cache
 from kernels.contract import Work
 
@@ -110,6 +121,67 @@ def test_threads_multiply_one_core_unless_they_were_measured():
     assert efficiency_bound(work, "float64", measured, CACHES, threads=4).time_s == pytest.approx(4)
 
 
+def test_threads_that_were_not_measured_reach_no_more_than_a_larger_number_did():
+    figures = {"1": 10.0, "8": 30.0}
+    assert [rate_of(figures, threads) for threads in (1, 2, 4, 8)] == [10, 20, 30, 30]
+    assert rate_of(figures, 16) == 160
+    # a busy moment for all cores does not make two of them slower than one
+    assert rate_of({"1": 10.0, "2": 8.0}, 2) == 10
+
+
+def test_a_cache_that_threads_share_counts_once():
+    def sizes(threads, cores=None):
+        return [cache.bytes for cache in together(CACHES, threads, cores)]
+
+    assert sizes(1) == [1000, 10_000, 100_000]
+    assert sizes(2) == [2000, 20_000, 100_000]
+    assert sizes(4) == [4000, 40_000, 100_000]
+    assert sizes(6) == [6000, 60_000, 200_000]
+    assert sizes(2, cores=8) == [2000, 20_000, 200_000]
+    assert sizes(2, cores=4) == [2000, 20_000, 100_000]
+
+
+def test_several_threads_are_held_against_what_several_reached():
+    both = {level: {"read": {"1": rate, "2": 1.5 * rate}} for level, rate in RATES.items()}
+    ceilings = _ceilings(bytes_per_s=both, flop_per_s={"float64": {"fma": {"1": 100.0, "2": 180.0}}})
+    found = bounds(Work({"fma": 1}, 122_000, 0), "float64", Roof(ceilings, ceilings, CACHES), threads=2)
+    seconds = 2000 / 1500 + 20_000 / 750 + 100_000 / 150
+    assert found.efficiency == Bound("bandwidth (L3, read)", pytest.approx(seconds))
+    assert found.reject == Bound("bandwidth (L3, any pattern)", pytest.approx(seconds / 1.10))
+    found = bounds(Work({"fma": 900}, 0, 0), "float64", Roof(ceilings, ceilings, CACHES), threads=2)
+    assert found.efficiency.time_s == pytest.approx(10)
+
+
+def _bounds(read, policy="hot", **changes):
+    return bounds(Work({}, read, 0), "float64", Roof(_ceilings(**changes), _ceilings(), CACHES), policy=policy)
+
+
+def test_efficiency_counts_what_was_seen_of_a_shared_cache_and_rejection_all_of_it():
+    seen = _bounds(111_000, capacity_bytes={"L3": 40_000})
+    whole = _bounds(111_000)
+    assert seen.reject == whole.reject
+    assert whole.efficiency == Bound("bandwidth (L3, read)", pytest.approx(1 + 20 + 1000))
+    assert seen.efficiency == Bound("bandwidth (DRAM, read)", pytest.approx(1 + 20 + 400 + 6000))
+
+
+def test_what_is_flushed_comes_from_memory():
+    found = _bounds(1000, "flush")
+    assert found.efficiency == Bound("bandwidth (DRAM, read)", pytest.approx(1000 / 10))
+    assert found.reject == Bound("bandwidth (DRAM, any pattern)", pytest.approx(1000 / 20 / 1.10))
+
+
+def test_of_what_rotates_the_last_cache_may_still_hold_half():
+    found = _bounds(1000, "rotate")
+    assert found.efficiency == Bound("bandwidth (DRAM, read)", pytest.approx(1000 / 10))
+    assert found.reject == Bound("bandwidth (DRAM, any pattern)", pytest.approx((500 / 200 + 500 / 20) / 1.10))
+
+
+def test_policies_are_those_of_a_task_and_others_are_refused():
+    assert {_bounds(1000, policy).efficiency.time_s for policy in POLICIES} == {1.0, 100.0}
+    with pytest.raises(ValueError, match="no cache policy 'cold'"):
+        _bounds(1000, "cold")
+
+
 def test_the_slowest_limit_is_the_bound():
     assert _bound({"fma": 10}, 1000).limit == "bandwidth (L1, read)"
     assert _bound({"fma": 1000}, 1000).limit == "arithmetic (fma, float64)"
@@ -139,11 +211,13 @@ counts = st.integers(0, 10**6)
     st.fixed_dictionaries({"fma": counts, "add": counts, "mul": counts, "exp": counts, "div": counts, "sqrt": counts}),
     st.integers(1, 10**7),
     st.integers(0, 10**7),
+    st.integers(1, 9),
+    st.sampled_from(POLICIES),
 )
-def test_nothing_at_its_bound_is_rejected(operations, read, write):
+def test_nothing_at_its_bound_is_rejected(operations, read, write, threads, policy):  # noqa: PLR0917
     work = Work(operations, read, write)
     for dtype in ("float32", "float64"):
-        found = bounds(work, dtype, Roof(_ceilings(), _ceilings(), CACHES))
+        found = bounds(work, dtype, Roof(_ceilings(), _ceilings(), CACHES), threads, policy)
         assert found.reject.time_s <= found.efficiency.time_s / 1.0999
 
 

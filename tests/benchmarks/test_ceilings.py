@@ -3,159 +3,56 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
 
 import numpy as np
 import pytest
 
-from benchmarks import ceilings, microkernels
-from benchmarks.ceilings import DTYPES, MIXES, PATTERNS, Ceilings, best_rate, fill_with_cycle, merge_best, working_sets
-from benchmarks.machine import Cache, fingerprint
-from kernels.language import SourceFolder, specialise
-
-CACHES = (Cache("L1", 48 << 10, 64, 1), Cache("L2", 1 << 20, 64, 1), Cache("L3", 32 << 20, 64, 2))
+from benchmarks import ceilings, isa, narrow, peaks
+from benchmarks.ceilings import Ceilings, DamagedCeilingsError, capacities, disorder, merge_best, merged, spreads
+from benchmarks.machine import fingerprint
+from benchmarks.points import CHAINS, DTYPES, FUNCTIONS, MIXES, PATTERNS, Needed, needed
+from kernels import Work
+from kernels.language import SourceFolder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return SourceFolder(tmp_path_factory.mktemp("sources"))
+    """The one that other tests use too, so that loops are compiled once."""
+    return SourceFolder(tmp_path_factory.getbasetemp() / "cache" / "sources")
 
 
 @pytest.fixture(scope="module")
 def measured(folder):
+    """A full sweep, in less time than one that is to be believed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ceilings, "POINT_S", 0.002)
+        patch.setattr(peaks, "PASSES", 2)
         told = []
         before = os.sched_getaffinity(0)
         found = ceilings.measure(told.append, folder)
         assert os.sched_getaffinity(0) == before
-        assert len(told) == len(DTYPES) * (len(MIXES) + 3) + len(found.latency_s) * (len(PATTERNS) + 1)
+        assert told[0] == "ceilings: loading"
+        assert any("traffic, pass 2 of 2" in text for text in told)
         return found
 
 
-def test_working_sets_lie_inside_their_level_and_beyond_the_one_before():
-    assert working_sets(CACHES, 24 << 30) == {"L1": 24 << 10, "L2": 512 << 10, "L3": 8 << 20, "DRAM": 128 << 20}
-
-
-def test_working_sets_of_odd_machines():
-    small_last = (Cache("L1", 64 << 10, 64, 1), Cache("L2", 2 << 20, 64, 1), Cache("L3", 6 << 20, 64, 4))
-    assert working_sets(small_last, 24 << 30)["L3"] == 4 << 20
-    huge = (*CACHES[:2], Cache("L3", 384 << 20, 64, 8))
-    assert working_sets(huge, 256 << 30)["DRAM"] == 768 << 20
-    assert working_sets(CACHES, 256 << 20)["DRAM"] == 32 << 20
-    assert working_sets((), 8 << 30) == {"DRAM": 64 << 20}
-
-
-def test_cycle_visits_every_line_once():
-    following = np.full(64 * 8, -1, dtype=np.intp)
-    at = start = fill_with_cycle(following, np.random.default_rng(1))
-    visited = []
-    while True:
-        visited.append(at // 8)
-        at = following[at]
-        if at == start:
-            break
-    assert sorted(visited) == list(range(64))
-    assert visited != sorted(visited)
-
-
-def test_rate_is_of_the_fastest_sample(monkeypatch):
-    durations = {1: 100_000, 2: 200_000, 4: 400_000}
-    clock = {"now": 0}
-    spans = iter([1.0, 1.0, 1.0, 3.0, 0.5, 2.0, *[9.0] * 10_000])
-
-    def call(repeats):
-        clock["now"] += durations[repeats] * next(spans)
-
-    monkeypatch.setattr(ceilings.time, "perf_counter_ns", lambda: clock["now"])
-    monkeypatch.setattr(ceilings.time, "perf_counter", lambda: clock["now"] * 1e-9)
-    assert best_rate(call, 10) == pytest.approx(4 * 10 / 200e-6)
-
-
-def _assembly(folder, template, dtype, **values):
-    function = folder.load(folder.write(specialise(template, values, dtype))).function
-    return "\n".join(function.inspect_asm().values())
-
-
-def _hottest_block(assembly, pattern):
-    blocks = re.split(r"(?m)^\.LBB\S+:", assembly)
-    return max(blocks, key=lambda block: len(re.findall(pattern, block)))
-
-
-needs_x86 = pytest.mark.skipif("sse2" not in fingerprint().features, reason="reads x86 assembly")
-
-
-@needs_x86
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_arithmetic_loops_hold_vector_instructions_and_touch_no_memory(tmp_path, dtype):
-    # a folder of its own: code that comes from Numba's cache has no assembly
-    native = fingerprint().native_lanes(dtype)
-    values = {"fma_lanes": 8 * native, "add_lanes": 4 * native, "mul_lanes": 0, "unroll": 4}
-    block = _hottest_block(_assembly(SourceFolder(tmp_path), microkernels.arithmetic, dtype, **values), "vfmadd")
-    register = {64: "zmm", 32: "ymm", 16: "xmm"}[fingerprint().vector_bytes]
-    if "fma" not in fingerprint().features:
-        pytest.skip("no fma on this CPU")
-    suffix = "ps" if dtype == "float32" else "pd"
-    fma = len(re.findall(rf"vfn?madd\w*{suffix}\s+%{register}", block))
-    add = len(re.findall(rf"vadd{suffix}\s+%{register}", block))
-    assert fma == 2 * add >= 32
-    assert "(%r" not in block
-
-
-@needs_x86
-def test_streaming_loops_go_past_the_caches_and_plain_ones_do_not(tmp_path):
-    native = fingerprint().native_lanes("float64")
-    values = {"lanes": native, "unroll": 4, "parts": 1}
-    folder = SourceFolder(tmp_path)
-    streaming = _assembly(folder, microkernels.triad, "float64", **values, is_streaming=True)
-    assert "movnt" in streaming
-    assert "mfence" in streaming or "lock" in streaming
-    assert "movnt" not in _assembly(folder, microkernels.triad, "float64", **values, is_streaming=False)
-
-
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("is_streaming", [False, True])
-def test_traffic_loops_touch_every_element(folder, parts, is_streaming):
-    lanes = fingerprint().native_lanes("float64")
-    values = {"lanes": lanes, "unroll": 2, "parts": parts, "is_streaming": is_streaming}
-    with ceilings.Arena() as arena:
-        a, b, out = (arena.allocate(512, "float64") for _ in range(3))
-
-        def run(template, repeats=1):
-            a[:], b[:], out[:] = np.arange(512), 2.0, -1.0
-            a[0] = 3.0
-            function = folder.load(folder.write(specialise(template, values, "float64"))).function
-            function(a, b, out, 256, repeats)
-            assert (out[256:] == -1).all()
-            assert arena.damage() is None
-            return out[:256].copy()
-
-        expected = np.arange(256.0)
-        expected[0] = 3
-        assert (run(microkernels.copy) == expected).all()
-        assert (run(microkernels.triad) == 3 * expected + 2).all()
-        assert (run(microkernels.update, 2) == -9).all()
-        assert (run(microkernels.write).reshape(-1, lanes) == expected[:lanes]).all()
-        assert run(microkernels.read)[:lanes].sum() == pytest.approx(expected.sum() + 2 * lanes)
-
-
-def test_every_figure_is_a_positive_number(measured):
-    leaves = list(_leaves({k: v for k, v in measured.as_dict().items() if k != "measured_at"}))
-    assert len(leaves) == 2 * (len(MIXES) + 3) + len(measured.bytes_per_s) * (len(PATTERNS) + 1) + 1
-    assert all(np.isfinite(leaf) and leaf > 0 for leaf in leaves)
-
-
-def _leaves(tree):
-    if isinstance(tree, dict):
-        for value in tree.values():
-            yield from _leaves(value)
-    else:
-        yield tree
+def test_every_figure_is_there_and_a_positive_number(measured):
+    threads = {"1", str(len(os.sched_getaffinity(0)))}
+    assert measured.flop_per_s.keys() == set(DTYPES)
+    assert all(by.keys() == MIXES.keys() for by in measured.flop_per_s.values())
+    assert all(by.keys() == set(FUNCTIONS) for by in measured.operations_per_s.values())
+    assert all(by.keys() == PATTERNS.keys() for by in measured.bytes_per_s.values())
+    assert all(by.keys() == set(CHAINS) for by in measured.chain_latency_s.values())
+    assert measured.latency_s.keys() == measured.bytes_per_s.keys()
+    trees = (measured.flop_per_s, measured.operations_per_s, measured.bytes_per_s)
+    assert all(figures.keys() == threads for tree in trees for by in tree.values() for figures in by.values())
+    Ceilings.from_dict(measured.as_dict())  # which refuses what is no positive number
+    assert (measured.machine_id, measured.remarks) == (fingerprint().machine_id, ())
 
 
 def test_ceilings_stand_in_the_order_that_any_machine_has(measured):
     reads = [by["read"]["1"] for by in measured.bytes_per_s.values()]
     assert reads[0] > 1.2 * reads[1] > 1.2 * reads[-1]
+    assert disorder(measured) == []
     assert list(measured.latency_s)[-1] == "DRAM"
     assert measured.latency_s["DRAM"] > 3 * measured.latency_s["L1"]
     single, double = (measured.flop_per_s[dtype] for dtype in ("float32", "float64"))
@@ -165,27 +62,179 @@ def test_ceilings_stand_in_the_order_that_any_machine_has(measured):
         assert 1.4 < double["fma"]["1"] / double["mul"]["1"] < 2.8
 
 
+def test_a_dependent_operation_takes_cycles_and_division_the_most(measured):
+    for latency_s in measured.chain_latency_s.values():
+        cycles = {name: value * measured.clock_hz for name, value in latency_s.items()}
+        assert all(1 < cycles[name] < 20 for name in ("add", "mul", "fma"))
+        assert cycles["div"] > 1.5 * cycles["add"]
+
+
+def test_shared_caches_hold_between_their_working_set_and_what_the_system_says(measured):
+    for cache in fingerprint().caches:
+        if cache.level in measured.capacity_bytes:
+            assert cache.shared_by > 1
+            assert cache.bytes // 4 <= measured.capacity_bytes[cache.level] <= cache.bytes
+
+
+@pytest.mark.skipif("avx2" not in fingerprint().features, reason="needs more than SSE2")
+def test_narrower_instruction_sets_are_slower(measured):
+    wide, sse2 = measured.flop_per_s["float64"], measured.by_isa["sse2"]
+    assert sse2["flop_per_s"].keys() == sse2["operations_per_s"].keys() == set(DTYPES)
+    assert sse2["flop_per_s"]["float64"]["add"]["1"] < 0.8 * wide["add"]["1"]
+    assert sse2["flop_per_s"]["float64"]["fma"]["1"] > 0.1 * wide["add"]["1"]  # no call of a library
+    if "avx512f" in fingerprint().features:
+        assert measured.by_isa["avx2"]["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * wide["fma"]["1"]
+
+
+def test_a_brief_sweep_measures_what_was_asked_for(folder, measured):
+    wanted = needed(Work({"fma": 100}, 2000, 1000), "float64", threads=2)
+    found = ceilings.measure(None, folder, only=wanted)
+    assert found.flop_per_s.keys() == {"float64"}
+    assert found.flop_per_s["float64"].keys() == {"fma", "fma_add"}
+    assert found.flop_per_s["float64"]["fma"].keys() == {"1", "2"}
+    assert all(by.keys() == {"triad", "triad_stream", "update"} for by in found.bytes_per_s.values())
+    assert not found.operations_per_s
+    assert not found.latency_s
+    both = merged(measured, found)
+    assert both.flop_per_s["float64"]["fma"].items() >= found.flop_per_s["float64"]["fma"].items()
+    assert both.flop_per_s["float32"] == measured.flop_per_s["float32"]
+
+
+def test_a_sweep_without_permission_for_affinity_says_so(folder, monkeypatch):
+    def refused(_pid, _cpus):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    wanted = Needed(("1", "2"), ("float64",), ("fma",), (), (), (), with_loads=False, with_plateau=False)
+    found = ceilings.measure(None, folder, only=wanted)
+    assert found.remarks == ("not bound to cores: Operation not permitted",)
+    assert found.flop_per_s["float64"]["fma"].keys() == {"1", "2"}
+
+
+def test_an_instruction_set_whose_process_dies_is_left_out_and_remarked_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(isa, "environment", lambda _name: {"NUMBA_CPU_NAME": "nonsense", "NUMBA_OPT": "nonsense"})
+    monkeypatch.setattr(narrow.sys, "executable", "/bin/false")
+    processes = narrow.NarrowProcesses(["sse2"], tmp_path)
+    processes.wait()
+    assert list(processes.measure_pass()) == []
+    assert processes.rates() == {}
+    assert processes.remarks == ["sse2 was not measured: its process failed"]
+    processes.close()
+
+
+# ---- what bounds a problem
+
+
+def test_what_is_needed_follows_the_work():
+    softmax = needed(Work({"exp": 8, "add": 8, "div": 8}, 64, 64), "float32")
+    assert softmax.mixes == ("add", "fma_add")
+    assert softmax.functions == ("exp", "div")
+    assert set(softmax.patterns) == {"copy", "copy_stream", "update", "triad"}
+    assert (softmax.dtypes, softmax.threads, softmax.instruction_sets) == (("float32",), ("1",), ())
+    transpose = needed(Work({}, 64, 64), "float64", threads=4)
+    assert (transpose.mixes, transpose.functions, transpose.threads) == ((), (), ("1", "4"))
+    assert needed(Work({"add": 1, "mul": 1}, 0, 0), "float64").mixes == ("add", "mul", "fma_add", "mul_add")
+    assert needed(Work({"fma": 1}, 0, 0), "float64").patterns == ()
+
+
+# ---- records
+
+
+def ceilings_of(**changes):
+    values = {
+        "flop_per_s": {"float64": {"fma": {"1": 10.0, "2": 20.0}}},
+        "bytes_per_s": {"L1": {"read": {"1": 8.0}}, "L2": {"read": {"1": 4.0}}, "DRAM": {"read": {"1": 2.0}}},
+        "operations_per_s": {"float64": {"exp": {"1": 3.0}}},
+        "latency_s": {"L1": 2e-9},
+        "clock_hz": 1e9,
+        "measured_at": "2026-01-01T00:00:00+00:00",
+    }
+    return Ceilings(**{**values, **changes})
+
+
 def test_json_round_trip(measured):
     assert Ceilings.from_dict(json.loads(json.dumps(measured.as_dict()))) == measured
 
 
-def test_merging_keeps_the_best_of_each(measured):
-    better = {"fma": {"1": 1e30}}
-    other = dataclasses.replace(
-        measured,
-        flop_per_s={**measured.flop_per_s, "float64": {**measured.flop_per_s["float64"], **better}},
-        latency_s=dict.fromkeys(measured.latency_s, 1e-30),
-        bytes_per_s={level: {name: {"1": 1.0} for name in by} for level, by in measured.bytes_per_s.items()},
-        measured_at="2999-01-01T00:00:00+00:00",
+def test_ceilings_of_an_older_version_are_read_and_merged():
+    old = {name: value for name, value in ceilings_of().as_dict().items() if name in _FIRST_VERSION}
+    read = Ceilings.from_dict(old, "abc")
+    assert read == ceilings_of()
+    newer = ceilings_of(chain_latency_s={"float64": {"add": 1e-9}}, machine_id="abc", capacity_bytes={"L3": 5})
+    for merge in (merge_best, merged):
+        assert merge(read, newer) == newer
+        assert merge(newer, read) == newer
+
+
+_FIRST_VERSION = ("flop_per_s", "bytes_per_s", "operations_per_s", "latency_s", "clock_hz", "measured_at")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flop_per_s": {"float64": {"fma": {"1": -1.0}}}}, "flop_per_s float64 fma 1 is -1.0"),
+        ({"flop_per_s": {"float64": {"fma": {"1": float("nan")}}}}, "fma 1 is nan"),
+        ({"latency_s": {"L1": None}}, "latency_s L1 is None"),
+        ({"latency_s": 5}, "latency_s is 5"),
+        ({"by_isa": {"sse2": {"flop_per_s": {"float64": {"fma": {"1": "fast"}}}}}}, "is 'fast'"),
+        ({"clock_hz": True}, "clock_hz is True"),
+        ({"machine_id": "xyz"}, "ceilings of machine xyz say nothing of machine abc"),
+    ],
+)
+def test_damaged_ceilings_and_those_of_another_machine_are_refused(changes, message):
+    with pytest.raises(DamagedCeilingsError, match=message):
+        Ceilings.from_dict({**ceilings_of().as_dict(), **changes}, "abc")
+
+
+def test_another_tools_json_is_refused():
+    with pytest.raises(DamagedCeilingsError, match="these are no ceilings: flop_per_s, bytes_per_s"):
+        Ceilings.from_dict({"benchmarks": []})
+
+
+def test_merging_keeps_the_best_of_each_or_the_newest():
+    other = ceilings_of(
+        flop_per_s={"float64": {"fma": {"1": 9.0, "2": 30.0}}},
+        latency_s={"L1": 1e-9, "DRAM": 1e-7},
+        clock_hz=5e8,
+        measured_at="2027-01-01T00:00:00+00:00",
+        bytes_per_s={},
     )
-    for merged in (merge_best(measured, other), merge_best(other, measured)):
-        assert merged.flop_per_s["float64"]["fma"]["1"] == 1e30
-        assert merged.flop_per_s["float64"]["add"] == measured.flop_per_s["float64"]["add"]
-        assert merged.latency_s["L1"] == 1e-30
-        assert merged.bytes_per_s == measured.bytes_per_s
-        assert merged.measured_at.startswith("2999")
+    best = merge_best(ceilings_of(), other)
+    assert best == merge_best(other, ceilings_of())
+    assert best.flop_per_s == {"float64": {"fma": {"1": 10.0, "2": 30.0}}}
+    assert best.latency_s == {"L1": 1e-9, "DRAM": 1e-7}
+    assert (best.clock_hz, best.measured_at[:4]) == (1e9, "2027")
+    latest = merged(ceilings_of(), other)
+    assert latest.flop_per_s == other.flop_per_s
+    assert latest.bytes_per_s == ceilings_of().bytes_per_s
+    assert latest.clock_hz == 5e8
 
 
-def test_merging_takes_figures_that_only_one_side_has(measured):
-    fewer = dataclasses.replace(measured, bytes_per_s={})
-    assert merge_best(fewer, measured).bytes_per_s == measured.bytes_per_s == merge_best(measured, fewer).bytes_per_s
+def test_two_machines_do_not_merge():
+    with pytest.raises(ValueError, match="ceilings of machines a and b do not mix"):
+        merged(ceilings_of(machine_id="a"), ceilings_of(machine_id="b"))
+
+
+def test_spreads_are_of_the_figures_that_all_sweeps_have():
+    other = dataclasses.replace(ceilings_of(), flop_per_s={"float64": {"fma": {"1": 8.0}}}, latency_s={"L1": 4e-9})
+    found = spreads([ceilings_of(), other])
+    assert found["flop_per_s float64 fma 1"] == pytest.approx(0.2)
+    assert found["latency_s L1"] == pytest.approx(0.5)
+    assert found["bytes_per_s L1 read 1"] == 0
+    assert "flop_per_s float64 fma 2" not in found
+
+
+def test_levels_out_of_order_are_named():
+    assert disorder(ceilings_of()) == []
+    wrong = {"L1": {"read": {"1": 8.0}}, "L2": {"read": {"1": 9.0}}, "DRAM": {"read": {"1": 9.0}}}
+    assert disorder(ceilings_of(bytes_per_s=wrong)) == ["L2 > L1", "DRAM > L2"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "end"),
+    [([10, 9, 9.5, 5, 9], 3), ([10, 10, 10, 10, 10], 5), ([10, 3, 2, 2, 2], 1), ([8.5, 10, 7.9, 5, 5], 2)],
+)
+def test_a_cache_ends_where_reads_first_fall_from_its_plateau(rates, end):
+    paths = {("plateau", "L3", str(k + 1)): rate for k, rate in enumerate(rates)}
+    assert capacities(dict(reversed(paths.items()))) == {"L3": end}
+    assert capacities({("flop_per_s", "float64"): np.float64(1)}) == {}

@@ -13,6 +13,7 @@ from benchmarks.inference import (
     hierarchical_speedup,
     log_ratios,
     median_estimate,
+    repeat_interval,
     sign_test_interval,
     speedup_estimate,
 )
@@ -164,3 +165,32 @@ def test_hierarchical_speedup_needs_launches_with_rounds():
     for launches in ([], [([], [])]):
         with pytest.raises(ValueError, match="at least one"):
             hierarchical_speedup(launches, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("spread", "drift"), [(0.045, 0.0), (0.01, 0.01), (0.001, 0.01)])
+def test_two_sessions_find_each_other_within_their_intervals(spread, drift):
+    rng, trials = np.random.default_rng(8), 120
+    mutual = plain = 0
+    for _ in range(trials):
+        sessions = [hierarchical_speedup(_launches(rng, 10, 20, spread), rng, resamples=300) for _ in range(2)]
+        drifts = np.exp(rng.normal(0, drift, 2))
+        first, second = (
+            Estimate(*(value * by for value in (one.estimate, one.low, one.high)), one.level)
+            for one, by in zip(sessions, drifts, strict=True)
+        )
+        plain += first.low <= second.estimate <= first.high and second.low <= first.estimate <= second.high
+        wide, other = repeat_interval(first), repeat_interval(second)
+        mutual += wide.low <= other.estimate <= wide.high and other.low <= wide.estimate <= other.high
+    assert mutual / trials >= 0.9
+    assert plain < mutual
+
+
+def test_a_repeat_is_less_certain_than_the_truth_and_an_open_interval_stays_open():
+    known = Estimate(2.0, 1.9, 2.2)
+    repeat = repeat_interval(known, 0.0)
+    assert repeat.estimate == 2.0
+    assert math.log(repeat.estimate / repeat.low) == pytest.approx(math.sqrt(2) * math.log(2 / 1.9))
+    assert math.log(repeat.high / repeat.estimate) == pytest.approx(math.sqrt(2) * math.log(2.2 / 2))
+    assert repeat_interval(Estimate(2.0, 0.0, math.inf)) == Estimate(2.0, 0.0, math.inf)
+    exact = repeat_interval(Estimate(2.0, 2.0, 2.0))
+    assert exact.high / 2.0 == pytest.approx(math.exp(1.96 * math.sqrt(2) * 0.01), rel=1e-4)

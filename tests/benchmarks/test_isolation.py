@@ -119,7 +119,7 @@ def test_an_answer_that_is_none_is_a_crash(child, build, monkeypatch):
     child.ask(build(), 1.0)
     child.pipe.poll(60)
     pipe = child.pipe
-    monkeypatch.setattr(type(pipe), "recv_bytes", lambda _self: b"\xff nonsense")
+    monkeypatch.setattr(type(pipe), "recv_bytes", lambda *_arguments: b"\xff nonsense")
     assert child.answer() == {"failed": "Crashed", "reason": "what it answered is no answer"}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -35,8 +36,8 @@ def test_what_the_system_does_not_tell_is_no_disturbance():
 def test_shares_are_of_the_ticks_between_two_readings():
     before = [100, 0, 100, 1000, 0, 0, 0, 10]
     after = [120, 0, 110, 1060, 5, 0, 0, 15]
-    assert quiet._shares(before, after) == (pytest.approx(0.3), pytest.approx(0.05))
-    assert quiet._shares([], after) == (None, None)
+    assert quiet.shares(before, after) == (pytest.approx(0.3), pytest.approx(0.05))
+    assert quiet.shares([], after) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,36 @@ def test_each_fault_of_the_set_up_is_found_alone(change, clock_step_s, kind):
         good["physical_cores"] = 1
     machine = dataclasses.replace(fingerprint(), **{**good, **change})
     assert [found.disturbance for found in standing_disturbances(machine, clock_step_s)] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [({"is_bound": False}, Disturbance.AFFINITY), ({"is_layout_fixed": False}, Disturbance.RANDOM_LAYOUT)],
+)
+def test_what_the_system_does_not_permit_is_found(what, kind):
+    before = {found.disturbance for found in standing_disturbances(fingerprint(), 1e-7)}
+    after = {found.disturbance for found in standing_disturbances(fingerprint(), 1e-7, **what)}
+    assert after - before == {kind}
+
+
+def test_flags_of_many_races_are_disturbances_and_those_of_a_passing_moment_are_not():
+    found = quiet.race_disturbances(100, {"memory": 30, "clock": 2, "floor": 100})
+    assert [one.disturbance for one in found] == [Disturbance.CONTENTION]
+    assert "30 of 100" in found[0].detail
+
+
+def test_asking_for_a_core_leaves_the_process_where_it_was():
+    before = os.sched_getaffinity(0)
+    quiet.may_be_bound()
+    assert os.sched_getaffinity(0) == before
+
+
+def test_a_refused_affinity_is_seen(monkeypatch):
+    def refused(_process, _cpus):
+        raise PermissionError
+
+    monkeypatch.setattr("os.sched_setaffinity", refused)
+    assert not quiet.may_be_bound()
 
 
 def test_every_disturbance_has_a_cause_and_a_remedy():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import race as race_module
-from benchmarks.race import LONG_S, MOST_LOOPS, RETAKES, SAMPLE_S, Rules, is_decided, loops_for, race, sample, warm_up
+from benchmarks.race import LONG_S, MOST_LOOPS, RETAKES, SAMPLE_S, Rules, is_decided, loops_for, race, warm_up
 
 RULES = Rules()
 FASTER, SLOWER, RUINOUS = math.log(1.05), -math.log(1.05), -math.log(4)
@@ -67,93 +67,121 @@ def test_a_sample_lasts_long_enough(call_s, loops):
     assert loops_for(call_s) == loops
 
 
-@pytest.fixture
-def planted_samples(monkeypatch):
-    """Samples of planted length; returns the list of what was timed."""
-    taken = []
+class Planted:
+    """A contestant whose samples have planted lengths; a common log notes when it was asked, and for how many calls."""
 
-    def fake(call, loops):
-        taken.append((call, loops))
-        return next(call)
+    def __init__(self, seconds, log):
+        self.seconds, self.log = itertools.cycle(seconds), log
 
-    monkeypatch.setattr(race_module, "sample", fake)
-    return taken
+    def sample(self, loops):
+        self.log.append((self, loops))
+        return next(self.seconds)
 
 
-def run_race(candidate_s, incumbent_s, rules, seed=0):
-    sides = itertools.cycle(candidate_s), itertools.cycle(incumbent_s)
-    return sides, race(*sides, rules, np.random.default_rng(seed))
+def run_race(*seconds, rules=RULES, seed=0):
+    log = []
+    sides = [Planted(times, log) for times in seconds]
+    raced = race(sides, rules, np.random.default_rng(seed))
+    return sides, raced, log
 
 
-def firsts_of_a_race(taken, seed):
-    taken.clear()
-    (candidate, _), _ = run_race([1.0], [1.0], Rules(most_rounds=20, may_drop=False), seed)
-    return [call is candidate for call, _ in taken[2::2]]
+def order_of_a_race(count, seed):
+    """Which side was asked, round by round, warm-up left out; samples of 1 s are warmed up by one."""
+    sides, _, log = run_race(*[[1.0]] * count, rules=Rules(most_rounds=12, may_drop=False), seed=seed)
+    asked = [sides.index(side) for side, _ in log[count:]]
+    return [asked[k : k + count] for k in range(0, len(asked), count)]
 
 
-def test_the_order_turns_within_each_block_whose_first_is_drawn(planted_samples):
-    races = [firsts_of_a_race(planted_samples, seed) for seed in range(5)]
-    assert all(len(firsts) == 20 for firsts in races)
-    assert all(one != other for firsts in races for one, other in zip(firsts[::2], firsts[1::2], strict=True))
-    assert all(0 < sum(firsts[::2]) < 10 for firsts in races)
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_within_a_block_everyone_stands_once_in_every_place(count):
+    for seed in range(5):
+        rounds = order_of_a_race(count, seed)
+        assert len(rounds) == 12
+        for block in range(0, 12, count):
+            for place in range(count):
+                assert sorted(order[place] for order in rounds[block : block + count]) == list(range(count))
 
 
-def test_both_sides_have_the_same_number_of_calls_in_a_sample(planted_samples):
-    _, (candidate_s, incumbent_s, loops) = run_race([1e-5], [1.0], Rules(most_rounds=8, may_drop=False))
-    assert loops == 20
-    assert {n for _, n in planted_samples[4:]} == {20}
-    assert candidate_s == [1e-5] * 8
-    assert incumbent_s == [1.0] * 8
+def test_each_block_is_drawn_anew():
+    firsts = [order[0] for seed in range(5) for order in order_of_a_race(2, seed)[::2]]
+    assert 0 < sum(firsts) < len(firsts)
 
 
-def test_a_hopeless_candidate_costs_two_rounds(planted_samples):
-    _, (candidate_s, incumbent_s, _) = run_race([2.0], [1.0], RULES)
-    assert (len(candidate_s), len(incumbent_s)) == (2, 2)
-    assert len(planted_samples) == 2 + 4
+def test_all_sides_have_the_same_number_of_calls_in_a_sample():
+    _, raced, log = run_race([1e-5], [1.0], rules=Rules(most_rounds=8, may_drop=False))
+    assert raced.loops == 20
+    assert {loops for _, loops in log[-16:]} == {20}
+    assert raced.seconds == [[1e-5] * 8, [1.0] * 8]
+
+
+def test_a_hopeless_candidate_costs_two_rounds():
+    _, raced, log = run_race([2.0], [1.0])
+    assert [len(times) for times in raced.seconds] == [2, 2]
+    assert len(log) == 2 + 4
+
+
+def test_no_block_is_left_half_done_when_time_is_up():
+    _, raced, _ = run_race([1.0], [1.0], [1.0], rules=Rules(most_rounds=30, least_rounds=4, most_s=0.0, may_drop=False))
+    assert [len(times) for times in raced.seconds] == [6, 6, 6]
 
 
 class Clock:
-    """A machine whose clocks show what is planted: wall and processor seconds a sample, and switches."""
+    """A machine whose clocks show what is planted for each sample: wall and processor seconds, and switches."""
 
     def __init__(self, monkeypatch, samples):
         self.samples, self.taken = samples, 0
         self.wall_ns = self.cpu_ns = self.ru_nivcsw = 0
-        monkeypatch.setattr(race_module.time, "perf_counter_ns", lambda: self.wall_ns)
+        monkeypatch.setattr(race_module, "now_ns", lambda: self.wall_ns)
         monkeypatch.setattr(race_module.time, "thread_time_ns", lambda: self.cpu_ns)
         monkeypatch.setattr(race_module.resource, "getrusage", lambda _who: self)
 
-    def call(self):
-        wall_s, cpu_s, switches = self.samples[self.taken]
+    def sample(self, _loops):
+        wall_s, cpu_s, switches = self.samples[min(self.taken, len(self.samples) - 1)]
         self.taken += 1
         self.wall_ns += round(wall_s * 1e9)
         self.cpu_ns += round(cpu_s * 1e9)
         self.ru_nivcsw += switches
+        return wall_s
+
+
+CLEAN = (6e-3, 6e-3, 0)
 
 
 @pytest.mark.parametrize(
-    ("samples", "taken"),
+    ("disturbed", "reasons", "contended"),
     [
-        ([(1e-3, 1e-3, 0), (2e-3, 2e-3, 0)], 1),
-        ([(2e-3, 1e-3, 0), (1e-3, 1e-3, 0)], 2),
-        ([(2e-3, 2e-3, 1), (1e-3, 1e-3, 0)], 2),
-        ([(2e-3, 1e-3, 1)] * 5, RETAKES),
-        ([(2 * LONG_S, LONG_S, 3), (1e-3, 1e-3, 0)], 1),
+        ([CLEAN, (8e-3, 8e-3, 0)], [], 0),
+        ([(8e-3, 6e-3, 0), CLEAN], ["waited"], 0),
+        ([CLEAN, (8e-3, 8e-3, 1)], ["preempted"], 0),
+        ([(8e-3, 6e-3, 1)] * 8, ["preempted"] * RETAKES, 1),
+        ([(2 * LONG_S, LONG_S, 3), CLEAN], [], 1),
     ],
-    ids=["clean", "the processor was elsewhere", "switched", "never clean", "long and disturbed"],
+    ids=["slow and clean", "the processor was elsewhere", "switched", "never clean", "long and disturbed"],
 )
-def test_a_sample_is_retaken_for_a_cause_and_never_by_value(monkeypatch, samples, taken):
-    clock = Clock(monkeypatch, samples)
-    assert sample(clock.call, 1) == pytest.approx(samples[taken - 1][0])
-    assert clock.taken == taken
+def test_a_round_is_retaken_whole_for_a_cause_and_never_by_value(monkeypatch, disturbed, reasons, contended):
+    clock = Clock(monkeypatch, [CLEAN, CLEAN, *disturbed, CLEAN])
+    raced = race([clock, clock], Rules(most_rounds=1, least_rounds=1, may_drop=False), np.random.default_rng(0))
+    assert [retake.reason for retake in raced.retakes] == reasons
+    assert all(len(retake.seconds) == 2 for retake in raced.retakes)
+    assert raced.contended == contended
+    assert clock.taken == 2 + 2 * (len(reasons) + 1)
 
 
-def test_a_sample_is_seconds_per_call(monkeypatch):
-    clock = Clock(monkeypatch, [(1e-3, 1e-3, 0)] * 4)
-    assert sample(clock.call, 4) == pytest.approx(1e-3)
-    assert clock.taken == 4
+def test_waiting_for_threads_of_its_own_is_no_disturbance(monkeypatch):
+    clock = Clock(monkeypatch, [(8e-3, 2e-3, 0)])
+    rules = Rules(most_rounds=4, may_drop=False)
+    raced = race([clock, clock], rules, np.random.default_rng(0), is_parallel=True)
+    assert raced.retakes == []
 
 
-def test_what_takes_long_is_called_once_to_warm_up(planted_samples):
-    assert warm_up([iter([1.0]), iter([2.0])]) == 1.0
-    assert warm_up([iter([1e-3, 1e-4]), iter([1.0, 1.0])]) == 1e-4
-    assert len(planted_samples) == 2 + 4
+def test_what_takes_long_is_called_once_to_warm_up():
+    log = []
+    assert warm_up([Planted([1.0], log), Planted([2.0], log)]) == 1.0
+    assert len(log) == 2
+
+
+def test_what_is_short_is_warmed_up_until_two_samples_agree(monkeypatch):
+    monkeypatch.setattr(race_module, "now_ns", lambda: 0)
+    log = []
+    assert warm_up([Planted([1e-3, 5e-4, 4e-4, 3.99e-4, 1.0], log)]) == 3.99e-4
+    assert len(log) == 4

@@ -22,6 +22,7 @@ from benchmarks.machine import fingerprint
 from benchmarks.outcome import Samples
 from benchmarks.suites.bench_startup import COMMANDS
 from benchmarks.suites.entries import Champion, default_task, entries, read_champions
+from benchmarks.suites.record import SCHEMA
 
 SUITES = Path(benchmarks.__file__).parent / "suites"
 
@@ -55,6 +56,46 @@ def test_every_champion_has_its_own_problem_and_leads_it():
 
 def test_a_champion_of_another_kernel_changes_nothing():
     assert entries(["softmax"], [Champion.from_json(_plain())]) == entries(["softmax"], [])
+
+
+def _guest(machine="cafe", policy="hot", **others):
+    return _plain(home={"machine": machine, "profile": "p", "policy": policy}, **others)
+
+
+def test_guests_stand_before_the_leader_of_their_problem_and_need_no_own_champion():
+    guest = _guest()
+    guest["schedule"]["unroll"] = 4
+    found = entries(["triad"], [Champion.from_json(guest)])
+    assert [entry.name for entry in found][-2:] == ["champion of cafe", "default"]
+    assert found[-2].is_guest
+    assert found[-2].facts()["home"] == guest["home"]
+    assert [entry.is_leader for entry in found[-2:]] == [False, True]
+    assert {entry.task for entry in found} == {Task("triad", (4096,), "float32")}
+
+
+def test_a_guest_with_the_leaders_own_schedule_is_not_made_to_race_it():
+    champions = [Champion.from_json(data) for data in (_plain(), _guest())]
+    assert [entry.name for entry in entries(["triad"], champions)][-2:] == ["default", "champion"]
+
+
+def test_guests_of_one_machine_are_told_apart_by_policy():
+    names = [Champion.from_json(_guest(policy=policy)).name for policy in ("hot", "flush")]
+    assert names == ["champion of cafe", "champion of cafe flush"]
+
+
+def test_the_policy_is_part_of_the_problem():
+    found = entries(["triad"], [Champion.from_json(_plain(), "rotate")], "rotate")
+    assert {entry.problem for entry in found} == {"triad-float32-4096-rotate"}
+    assert {entry.facts()["policy"] for entry in found} == {"rotate"}
+    assert {entry.task.policy for entry in entries(["softmax"], [], "flush")} == {"flush"}
+
+
+def test_what_the_space_forbids_is_an_objection():
+    guest = _guest()
+    guest["schedule"]["lanes"] = 3
+    baseline, *_, entry, leader = entries(["triad"], [Champion.from_json(guest)])
+    assert "lanes=3 is not one of" in entry.objection
+    assert baseline.objection == leader.objection == ""
 
 
 def test_champions_are_read_with_their_origin(tmp_path):
@@ -162,13 +203,17 @@ def test_versions_of_what_is_installed():
 def measured(tmp_path_factory):
     """The JSON of both suites on a small problem, beside a champion whose space has changed since its run."""
     folder = tmp_path_factory.mktemp("suites")
-    outdated = _plain(size=(8,))
-    outdated["schedule"]["lanes"] = 3
+    outdated, guest, refused = _plain(size=(8,)), _guest("cafe"), _guest("beef")
+    outdated["schedule"]["lanes"] = refused["schedule"]["lanes"] = 3
+    guest["schedule"]["unroll"] = 4
     bound = {"limit": "bandwidth (L1, triad)", "time_s": 1e-8}
-    (folder / "champions.json").write_text(json.dumps([_plain(run="triad-1", bound=bound), outdated]))
+    champions = [_plain(run="triad-1", bound=bound), outdated, guest, refused]
+    (folder / "champions.json").write_text(json.dumps(champions))
+    (folder / "machine.json").write_text(json.dumps({"aa": {"trials": 3}}))
     command = [
         *(sys.executable, "-m", "pytest", str(SUITES), "--benchmark-only", "--quick", "--kernels=triad"),
-        *(f"--champions={folder / 'champions.json'}", f"--sources={folder / 'sources'}"),
+        *(f"--champions={folder / 'champions.json'}", f"--machine={folder / 'machine.json'}"),
+        f"--sources={folder / 'sources'}",
         *(f"--benchmark-json={folder / 'measured.json'}", f"--benchmark-storage=file://{folder / 'storage'}"),
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=SUITES.parents[1])
@@ -182,7 +227,7 @@ def _contestants(measured, problem):
 
 
 def test_every_contestant_is_timed(measured):
-    installed = {"baseline", "numpy", "scipy", "default", "champion"}
+    installed = {"baseline", "numpy", "scipy", "default", "champion", "champion of cafe"}
     assert set(_contestants(measured, "triad-float32-4096")) - {"torch"} == installed
     assert all(one["stats"]["min"] > 0 for one in measured.benchmarks)
 
@@ -193,13 +238,53 @@ def test_only_the_leader_is_compared_and_with_all_others(measured):
     leader = found["champion"]
     assert set(leader["speedups"]) == set(found) - {"champion"}
     assert all(speedup["estimate"] > 0 for speedup in leader["speedups"].values())
-    assert leader["bound_fraction"] == pytest.approx(1e-8 / leader["time_s"])
+    fraction = leader["bound_fraction_interval"]
+    assert leader["bound_fraction"] == fraction["estimate"]
+    assert fraction["low"] < fraction["estimate"] < fraction["high"]
+    assert fraction["estimate"] == pytest.approx(1e-8 / leader["time_s"], rel=0.5)
     assert leader["run"] == "triad-1"
+
+
+def test_samples_and_conditions_are_kept_for_each_opponent(measured):
+    leader = _contestants(measured, "triad-float32-4096")["champion"]
+    assert set(leader["samples"]) == set(leader["conditions"]) == set(leader["speedups"])
+    counts = {name: [len(launch["leader_s"]) for launch in launches] for name, launches in leader["samples"].items()}
+    assert counts == leader["rounds"]
+    assert all(seen["steal_share"] >= 0 for seen in leader["conditions"].values())
 
 
 def test_a_schedule_that_is_no_longer_legal_is_left_out_and_said(measured):
     assert "champion" not in _contestants(measured, "triad-float32-8")
     assert "lanes=3 is not one of" in measured.said
+
+
+def test_who_was_left_out_is_listed(measured):
+    illegal = [one for one in measured.evolve["left_out"] if one["kind"] == "illegal"]
+    [outdated, refused] = sorted(illegal, key=lambda one: one["contestant"])
+    assert (outdated["contestant"], outdated["size"], outdated["home"]) == ("champion", [8], {})
+    assert (refused["contestant"], refused["home"]["machine"]) == ("champion of beef", "beef")
+    assert "lanes=3 is not one of" in refused["reason"]
+
+
+def test_the_file_says_whose_it_is_and_in_which_manner(measured):
+    assert {name: measured.evolve[name] for name in ("schema", "policy", "is_quick")} == {
+        "schema": SCHEMA,
+        "policy": "hot",
+        "is_quick": True,
+    }
+    assert measured.machine_info["aa"] == {"trials": 3}
+
+
+@pytest.mark.parametrize("manner", ["--group-by=fullname", "--between=median"])
+def test_pytest_benchmark_compares_the_files_of_two_machines(measured, tmp_path, manner):
+    plain = {name: value for name, value in vars(measured).items() if name != "said"}
+    for machine in ("aaaa", "bbbb"):
+        info = {**plain["machine_info"], "node": machine}
+        (tmp_path / f"{machine}.json").write_text(json.dumps({**plain, "machine_info": info}))
+    command = [sys.executable, "-m", "pytest_benchmark", "compare", "aaaa.json", "bbbb.json", manner]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bench_kernel[triad-float32-4096-champion]" in done.stdout
 
 
 def test_start_up_is_timed(measured):

@@ -52,7 +52,7 @@ def _measured(time_s):
     return Measured(time_s=time_s, log_ratio=0.7, low=0.6, high=0.8, samples=samples)
 
 
-def _plant(store, name=None, outcomes=None, *, is_published=True):
+def _plant(store, name=None, outcomes=None, *, is_published=True, policy="hot", gate="trusted"):
     """A finished run of matmul: by default a champion twice as fast as the plain loop, and a wrong schedule."""
     outcomes = [_measured(0.05), Wrong("beyond tolerance")] if outcomes is None else outcomes
     spec = RunSpec(
@@ -68,10 +68,12 @@ def _plant(store, name=None, outcomes=None, *, is_published=True):
         machine="cafe",
         versions={"numba": "0.68"},
         name=name,
+        policy=policy,
     )
     store.add_machine(Machine("cafe", {"cpu": "a CPU"}))
     run = store.create_run(spec)
     store.add_event(run.id, "started")
+    store.add_event(run.id, gate, "equals differ by 20 %")
     store.add_bound(Bound(run.id, utc_now(), "fma", 0.04, 0.1))
     evaluations = [Evaluation(run.id, n, 0, n - 1, "search", "mutate", {"mr": n}, source_key=f"s{n}") for n in (1, 2)]
     store.add_batch(Batch(run.id, 0, utc_now()), evaluations[: len(outcomes)])
@@ -120,9 +122,10 @@ class Started:
     def __init__(self):
         self.asked = None
 
-    def __call__(self, store, asked, observer, *, wait, on_wait):
-        del on_wait
-        self.asked, self.waits = asked, wait
+    def __call__(self, store, asked, observer, admission):
+        self.asked, self.admission = asked, admission
+        if admission.on_gate:
+            admission.on_gate("machine can be trusted")
         run = _plant(store)
         observer(_progress(run.id))
         return run

@@ -6,19 +6,27 @@ import dataclasses
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.inference import Estimate
 from evolve import bench, standard
-from evolve.bench import Results, champion, champion_runs, earlier_medians
-from evolve.errors import EvolveError
+from evolve.bench import Measured, Request, Results, champion, champion_runs, earlier_medians, earlier_speedups, guests
+from evolve.errors import EvolveError, UsageError
+from evolve.repeats import repeats
+from evolve.report import pyperf
 from evolve.report.bench import markdown, plain, text
+from evolve.sheet import read_sheet
 from evolve.store import Batch, Machine, Publication, open_store, utc_now
 from evolve.store.testing import evaluation, measured, new_run
 from evolve.tracker.summary import summary
+
+sheets = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("sheets.py"))))
 
 TINY = standard.Standard("bench-tiny", "triad", "8", "float32", "3evals")
 MACHINE = {
@@ -61,7 +69,12 @@ def _suites(*infos):
         "datetime": "2026-11-22T07:00:00+00:00",
         "benchmarks": [*map(_benchmark, infos), {**startup, "stats": {**STATS, "median": 0.0612}}],
         "rivals": {"versions": {"numpy": "2.4.6", "torch": "2.9"}, "libraries": [OPENBLAS]},
+        "evolve": {"schema": 1, "policy": "hot", "is_quick": False, "left_out": []},
     }
+
+
+def _measured(*infos):
+    return Measured(_suites(*infos), Path("0001_bench.json"))
 
 
 @pytest.fixture
@@ -71,7 +84,7 @@ def results(tmp_path, plant):
         told = summary(store, plant(store, "mine").id)
     ceilings = {"flop_per_s": {"float64": {"fma": {"1": 59e9}}}, "latency_s": {"L1": 2e-9}}
     rivals = [{**PROBLEM, "contestant": name} for name in ("baseline", "numpy")]
-    return Results(Machine("cafe", MACHINE), ceilings, _suites(*rivals, LEADER), (told,))
+    return Results(Machine("cafe", MACHINE), ceilings, _measured(*rivals, LEADER), (told,))
 
 
 # ---- the file
@@ -122,13 +135,15 @@ def test_a_champion_is_told_with_its_schedule_and_whether_it_changed(results):
     line = "- matmul float64 64x64x32: run mine, source f00df00df00d{}: `mr=4 order=ijk`"
     assert line.format("") in markdown(results)
     changed = {**LEADER, "published": {"source_hash": "beef"}}
-    after = dataclasses.replace(results, suites=_suites(changed))
+    after = dataclasses.replace(results, measured=_measured(changed))
     assert line.format(", changed since its run") in markdown(after)
 
 
 def test_what_is_bound_by_traffic_is_told_in_bytes(results):
     leader = {**LEADER, "bound": {"limit": "bandwidth (DRAM, triad)", "time_s": 0.01}}
-    [[row]] = _tables(markdown(dataclasses.replace(results, suites=_suites(leader))))["Champions against their rivals"]
+    [[row]] = _tables(markdown(dataclasses.replace(results, measured=_measured(leader))))[
+        "Champions against their rivals"
+    ]
     assert row["rate"] == "50.0 MB/s"
 
 
@@ -136,7 +151,7 @@ def test_a_default_schedule_leads_where_there_is_no_champion(results):
     known = ("run", "name", "budget", "evaluations", "published", "bound")
     leader = {name: value for name, value in LEADER.items() if name not in known}
     leader |= {"contestant": "default", "bound_fraction": None}
-    found = dataclasses.replace(results, suites=_suites(leader), runs=())
+    found = dataclasses.replace(results, measured=_measured(leader), runs=())
     [[row]] = _tables(markdown(found))["Champions against their rivals"]
     assert (row["budget"], row["of the bound"], row["limit"]) == ("none: default schedule", "-", "-")
     assert "No run stands behind these figures" in markdown(found)
@@ -174,7 +189,8 @@ def test_the_machine_is_told_with_what_the_rivals_call(results):
 def test_a_library_that_uses_the_whole_vector_gets_no_remark(results, width):
     library = {**OPENBLAS, "vector_bytes": width}
     suites = {**results.suites, "rivals": {"versions": {}, "libraries": [library]}}
-    assert "-bit vectors" not in markdown(dataclasses.replace(results, suites=suites))
+    measured = dataclasses.replace(results.measured, suites=suites)
+    assert "-bit vectors" not in markdown(dataclasses.replace(results, measured=measured))
 
 
 def test_ceilings_and_start_up_have_their_tables(results):
@@ -186,14 +202,14 @@ def test_ceilings_and_start_up_have_their_tables(results):
 def test_libraries_stand_before_the_default_schedule(results):
     first = {**LEADER, "speedups": {**SPEEDUPS, "default": SPEEDUPS["numpy"]}}
     second = {**LEADER, "kernel": "softmax", "speedups": {"scipy": SPEEDUPS["numpy"]}}
-    page = markdown(dataclasses.replace(results, suites=_suites(first, second)))
+    page = markdown(dataclasses.replace(results, measured=_measured(first, second)))
     [rows] = _tables(page)["Champions against their rivals"]
     assert list(rows[0])[-4:] == ["vs plain loop", "vs numpy", "vs scipy", "vs default schedule"]
     assert (rows[0]["vs scipy"], rows[1]["vs scipy"], rows[1]["vs numpy"]) == ("-", "1.05x [1.01, 1.09]", "-")
 
 
 def test_nothing_measured_is_said(results):
-    page = markdown(dataclasses.replace(results, suites=_suites()))
+    page = markdown(dataclasses.replace(results, measured=_measured()))
     assert "None was measured." in page
 
 
@@ -221,6 +237,154 @@ def test_plain_values_are_json_without_samples(results):
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert "data" not in told["benchmarks"][0]["stats"]
     assert (told["schema"], told["machine"]) == (1, "cafe")
+
+
+def test_another_policy_is_declared(results):
+    leader = {**LEADER, "policy": "rotate"}
+    found = dataclasses.replace(results, measured=_measured(leader))
+    [[row], *_] = _tables(markdown(found))["Champions against their rivals"]
+    assert row["caches"] == "rotate"
+    assert "100 GFLOP/s, rotate caches" in text(found, {})
+
+
+def test_what_the_machine_did_meanwhile_is_told(results):
+    seen = {"baseline": {**sheets.CALM, "contended": 2, "flags": ["steal"]}, "numpy": sheets.CALM}
+    found = dataclasses.replace(results, measured=_measured({**LEADER, "conditions": seen}))
+    _, rows = _tables(markdown(found))["Champions against their rivals"]
+    assert [row["objections"] for row in rows] == ["steal", "-"]
+    assert (rows[0]["against"], rows[0]["rounds"], rows[0]["retakes"], rows[0]["disturbed"]) == (
+        "plain loop",
+        "16",
+        "1",
+        "2",
+    )
+    assert "doubts steal against plain loop" in " ".join(text(found, {}).split())
+
+
+def test_who_was_left_out_is_told(results):
+    suites = _suites(LEADER)
+    lost = {**PROBLEM, "contestant": "champion of cafe", "kind": "illegal", "reason": "mr=9 is not one of 2, 4"}
+    suites["evolve"]["left_out"] = [lost]
+    found = dataclasses.replace(results, measured=dataclasses.replace(results.measured, suites=suites))
+    line = "matmul float64 64x64x32: champion of cafe is not measured (illegal: mr=9 is not one of 2, 4)"
+    assert line in text(found, {})
+    assert line in markdown(found)
+
+
+# ---- repeats
+
+
+def _moved(factor, **changes):
+    moved = Estimate(20.0 * factor, 19.0 * factor, 21.0 * factor).as_dict()
+    return {
+        **_suites({**LEADER, "speedups": {**SPEEDUPS, "baseline": moved}, **changes}),
+        "datetime": "2026-11-22T08:00",
+    }
+
+
+def test_speedups_repeat_where_each_lies_in_the_others_interval():
+    found = repeats(_suites(LEADER), _moved(1.02))
+    assert (found.agreeing(), found.agreeing(over_plain_loop=True)) == ((2, 2), (1, 1))
+    assert repeats(_suites(LEADER), _moved(1.2)).agreeing() == (1, 2)
+
+
+def test_one_interval_that_holds_the_other_is_not_enough():
+    wide = {"estimate": 21.5, "low": 10.0, "high": 40.0, "level": 0.95}
+    found = repeats(_suites(LEADER), _suites({**LEADER, "speedups": {"baseline": wide}}))
+    assert found.agreeing() == (0, 1)
+
+
+def test_another_schedule_is_no_repeat():
+    assert repeats(_suites(LEADER), _moved(1.0, schedule={"mr": 8, "order": "ijk"})) is None
+
+
+def test_repeats_are_told_with_both_dates(results):
+    found = dataclasses.replace(results, repeats=repeats(_suites(LEADER), _moved(1.2)))
+    [rows] = _tables(markdown(found))["Repeats"]
+    assert [row["within each other's interval"] for row in rows] == ["no", "yes"]
+    assert "measured at 2026-11-22 07:00 UTC and at 2026-11-22 08:00 UTC: 1 of 2 speedups (50 %)" in markdown(found)
+    assert "repeats: 1 of 2 speedups (50 %)" in text(found, {})
+    assert plain(found)["repeats"]["over_plain_loop"] == {"agreeing": 0, "count": 1}
+    assert "Repeats" not in _tables(markdown(results))
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """Keeps JSON as measurements of machine m-1."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = bench.data_folder() / "benchmarks" / "m-1" / "Linux"
+    folder.mkdir(parents=True)
+
+    def keep(*found):
+        for k, one in enumerate(found):
+            (folder / f"000{k}_bench.json").write_text(json.dumps(one))
+
+    return keep
+
+
+def test_the_last_measurement_of_that_manner_is_the_one_to_repeat(saved):
+    first, quick, other = _moved(1.0), _moved(1.0), _moved(1.0, schedule={})
+    quick["evolve"] = {**quick["evolve"], "is_quick": True}
+    saved({**first, "datetime": "2026-11-20"}, {**first, "datetime": "2026-11-21"}, quick, other, {"datetime": "2026"})
+    now = {**_suites(LEADER), "datetime": "2026-12-01"}
+    assert earlier_speedups("m-1", now).before_at == "2026-11-21"
+    assert earlier_speedups("elsewhere", now) is None
+
+
+# ---- guests
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    return read_sheet(sheets.write(tmp_path, "a.json", sheets.pair()[0]))
+
+
+def test_genomes_travel_and_times_do_not(theirs):
+    [told] = guests([theirs], "b" * 12, Request())
+    assert told["schedule"] == sheets.genome(unroll=1)
+    assert told["home"] == {"machine": "a" * 12, "profile": "A CPU, profile of aaaa", "policy": "hot"}
+    assert set(told) == {"kernel", "size", "dtype", "threads", "schedule", "home"}
+
+
+def test_a_machine_is_no_guest_of_its_own(theirs):
+    with pytest.raises(UsageError, match="of this very machine"):
+        guests([theirs], "a" * 12, Request())
+    assert guests([theirs], "a" * 12, Request(policy="flush"))
+
+
+def test_a_file_without_the_kernels_that_are_measured_is_refused(theirs):
+    with pytest.raises(UsageError, match="has nothing that is measured here, but triad"):
+        guests([theirs], "b" * 12, Request(("matmul",)))
+
+
+# ---- pyperf
+
+
+def test_pyperf_reads_its_suite_with_equal_counts(tmp_path):
+    import pyperf as tool
+
+    leader = sheets.leader(sheets.genome())
+    leader["samples"]["numpy"] = [{**sheets.ROUNDS, "opponent_s": [0.1] * 9}] * 2
+    pyperf.write(sheets.sheet("a" * 12, leader), tmp_path / "suite.json")
+    found = {one.get_name(): one for one in tool.BenchmarkSuite.load(str(tmp_path / "suite.json")).get_benchmarks()}
+    assert set(found) == {f"triad-float32-4096 {name}" for name in ("baseline", "numpy", "champion")}
+    assert {(one.get_nrun(), one.get_nvalue()) for one in found.values()} == {(2, 2 * pyperf.VALUES)}
+    told = found["triad-float32-4096 numpy"].get_metadata()
+    assert (told["machine"], told["policy"], told["leader_speedup_estimate"]) == ("a" * 12, "hot", 1.05)
+    assert "hostname" not in told
+    assert found["triad-float32-4096 champion"].get_values()[:2] == (0.02, 0.021)
+
+
+def test_nothing_raced_is_nothing_to_export(tmp_path):
+    with pytest.raises(EvolveError, match="nothing to export"):
+        pyperf.write(sheets.sheet("a" * 12), tmp_path / "suite.json")
+
+
+def test_without_pyperf_the_extra_is_named(evolve, benched, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "pyperf", None)
+    code, _, err = evolve("bench", "--pyperf", str(tmp_path / "x.json"))
+    assert (code, "request" in benched) == (2, False)
+    assert "evolve-kernels[export]" in err
 
 
 # ---- which champions
@@ -252,8 +416,8 @@ def test_the_champion_published_last_stands_for_its_problem(store):
     _published(store, "2026-03", machine="elsewhere")
     _published(store, "2026-03", kernel="uninstalled")
     new_run(store, dtype="float32")
-    assert champion_runs(store, store.runs(), "m-1", ()) == [small, new]
-    assert champion_runs(store, store.runs(), "m-1", ("triad",)) == []
+    assert champion_runs(store, store.runs(), "m-1", Request()) == [small, new]
+    assert champion_runs(store, store.runs(), "m-1", Request(("triad",))) == []
 
 
 def test_a_champion_is_described_by_what_its_run_found(store):
@@ -265,18 +429,22 @@ def test_a_champion_is_described_by_what_its_run_found(store):
     assert json.loads(json.dumps(told)) == told
 
 
-def test_earlier_medians_are_the_last_saved_of_each(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    folder = bench.data_folder() / "benchmarks" / "m-1" / "Linux"
-    folder.mkdir(parents=True)
-    saved = [("01", {"a": 1.0, "b": 2.0}), ("02", {"a": 3.0}), ("03", {"a": 9.0})]
-    for day, medians in saved:
+def test_earlier_medians_are_the_last_saved_of_each(saved):
+    def at(day, medians):
         benchmarks = [{"name": name, "stats": {"median": value}} for name, value in medians.items()]
-        text = json.dumps({"datetime": f"2026-{day}", "benchmarks": benchmarks})
-        (folder / f"00{day}_bench.json").write_text(text)
-    (folder / "0009_bench.json").write_text('{"datetime": "2026-01", "bench')
+        return {"datetime": f"2026-{day}", "benchmarks": benchmarks}
+
+    half = '{"datetime": "2026-01", "bench'
+    saved(at("01", {"a": 1.0, "b": 2.0}), at("02", {"a": 3.0}), at("03", {"a": 9.0}))
+    (bench.data_folder() / "benchmarks" / "m-1" / "Linux" / "0009_bench.json").write_text(half)
     assert earlier_medians("m-1", until="2026-03") == {"a": 3.0, "b": 2.0}
     assert earlier_medians("elsewhere", until="2026-03") == {}
+
+
+def test_a_champion_found_under_another_policy_is_not_this_ones(store):
+    hot, cold = _published(store, "2026-01"), _published(store, "2026-02", policy="flush")
+    assert champion_runs(store, store.runs(), "m-1", Request()) == [hot]
+    assert champion_runs(store, store.runs(), "m-1", Request(policy="flush")) == [cold]
 
 
 # ---- the suites' process
@@ -296,7 +464,7 @@ def saying(tmp_path, monkeypatch):
 def test_a_failed_benchmark_is_an_error_and_told_even_when_quiet(saying, capsys):
     saying("import sys; print('numpy is wrong'); sys.exit(1)")
     with pytest.raises(EvolveError, match="a benchmark failed"):
-        bench.run_suites([], (), "m-1", is_quick=True, is_quiet=True)
+        bench.run_suites([], {}, "m-1", Request(is_quiet=True))
     assert "numpy is wrong" in capsys.readouterr().err
 
 
@@ -304,17 +472,21 @@ def test_the_suites_get_the_champions_and_their_json_comes_back(saying):
     saying(
         "import json, sys, pathlib\n"
         "given = dict(word.split('=', 1) for word in sys.argv[1:])\n"
-        "champions = json.loads(pathlib.Path(given['--champions']).read_text())\n"
-        "pathlib.Path(given['--benchmark-json']).write_text(json.dumps([champions, given['--benchmark-storage']]))"
+        "told = {name: json.loads(pathlib.Path(given[f'--{name}']).read_text()) for name in ('champions', 'machine')}\n"
+        "pathlib.Path(given['--benchmark-json']).write_text(json.dumps(told))\n"
+        "kept = pathlib.Path(given['--benchmark-storage'].removeprefix('file://')) / 'Linux'\n"
+        "kept.mkdir(exist_ok=True)\n"
+        "(kept / f'{len(list(kept.iterdir())):04}_bench.json').write_text('{}')"
     )
-    champions, storage = bench.run_suites([{"kernel": "triad"}], (), "m-1", is_quick=True, is_quiet=True)
-    assert champions == [{"kernel": "triad"}]
-    assert storage.endswith("/benchmarks/m-1")
+    bench.run_suites([], {}, "m-1", Request())
+    found = bench.run_suites([{"kernel": "triad"}], {"aa": 1}, "m-1", Request(is_quiet=True))
+    assert found.suites == {"champions": [{"kernel": "triad"}], "machine": {"aa": 1}}
+    assert found.file == bench.data_folder() / "benchmarks" / "m-1" / "Linux" / "0001_bench.json"
 
 
 def test_the_suites_see_nothing_of_the_users_folder(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
-    command = [*bench.pytest_command(["triad"], is_quick=True), "--collect-only", "-q"]
+    command = [*bench.pytest_command(Request(("triad",), is_quick=True)), "--collect-only", "-q"]
     found = {**os.environ, "PYTHONPATH": str(bench.SUITES.parents[1])}
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=found)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -327,15 +499,16 @@ def test_the_suites_see_nothing_of_the_users_folder(tmp_path):
 
 
 @pytest.fixture
-def benched(monkeypatch, known_machine):
+def benched(monkeypatch, known_machine, tmp_path):
     """The command with suites that are known; keeps what they were given."""
-    given = {}
+    given = {"file": sheets.write(tmp_path, "0001_bench.json", "{}")}
 
-    def run_suites(champions, names, machine, **manner):
-        given.update(champions=champions, names=names, machine=machine, **manner)
-        return _suites(LEADER)
+    def run_suites(champions, facts, machine, request):
+        given.update(champions=champions, facts=facts, machine=machine, request=request)
+        return Measured(_suites(LEADER), given["file"])
 
     monkeypatch.setattr("evolve.bench.run_suites", run_suites)
+    monkeypatch.setattr("evolve.bench.machine_facts", lambda *_: {"aa": None})
     before = {"bench_kernel[matmul-float64-64x64x32-champion]": 0.04}
     monkeypatch.setattr("evolve.bench.earlier_medians", lambda *_: before)
     given["here"] = known_machine.machine_id
@@ -350,13 +523,37 @@ def test_the_command_prints_and_writes(evolve, benched, tmp_path):
     assert "before" not in out
     assert path.read_text().startswith("# Results")
     assert err.splitlines()[-1].startswith("next: evolve ")
-    assert (benched["names"], benched["is_quick"], benched["machine"]) == (("matmul",), True, benched["here"])
+    assert (benched["request"], benched["machine"]) == (Request(("matmul",), is_quick=True), benched["here"])
+    assert f"saved    {benched['file']}" in err
 
 
 def test_the_command_compares_with_what_was_saved(evolve, benched):
     del benched
     _, out, _ = evolve("bench", "--compare")
     assert out.splitlines()[-1].endswith("40.0 ms  20.0 ms  -50.0 %")
+
+
+def test_the_command_invites_the_champions_of_other_machines(evolve, benched, tmp_path):
+    path = sheets.write(tmp_path, "a.json", sheets.pair()[0])
+    code, _, err = evolve("bench", "triad", "--with", str(path), "--policy", "rotate")
+    assert code == 0, err
+    assert [one["home"]["machine"] for one in benched["champions"]] == ["a" * 12]
+    assert benched["request"].policy == "rotate"
+
+
+def test_a_file_that_is_none_of_ours_is_told_before_anything_is_measured(evolve, benched, tmp_path):
+    path = sheets.write(tmp_path, "a.json", {"benchmarks": [], "machine_info": {}})
+    code, out, err = evolve("bench", "triad", "--with", str(path))
+    assert (code, out, "request" in benched) == (2, "", False)
+    assert "pytest-benchmark alone" in err
+
+
+def test_the_command_gives_the_file_to_carry(evolve, benched, tmp_path):
+    path = tmp_path / "mine.json"
+    _, out, err = evolve("bench", "--save", str(path))
+    assert path.read_text() == benched["file"].read_text()
+    assert f"saved    {path}" in err
+    assert "mine.json" not in out
 
 
 def test_the_command_prints_json(evolve, benched):
@@ -369,7 +566,7 @@ def test_results_that_cannot_be_written_are_told_before_anything_is_measured(evo
     code, out, err = evolve("bench", "--results", str(tmp_path / "no" / "RESULTS.md"))
     assert (code, out) == (2, "")
     assert "in a folder that exists" in err
-    assert "names" not in benched
+    assert "request" not in benched
 
 
 def test_evolving_measures_the_champions_of_the_standard_runs_alone(evolve, benched, monkeypatch, url):
@@ -394,5 +591,5 @@ def test_a_taken_name_is_told_before_the_first_run_starts(evolve, benched, monke
     monkeypatch.setattr(standard, "STANDARD", (first, dataclasses.replace(TINY, name="second")))
     monkeypatch.setattr(standard, "start", lambda *_, **__: pytest.fail("started"))
     code, _, err = evolve("bench", "--evolve")
-    assert (code, "names" in benched) == (2, False)
+    assert (code, "request" in benched) == (2, False)
     assert "run second" in err

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
-
-from benchmarks import quiet
-from benchmarks.aa import SelfComparison
-from benchmarks.inference import Estimate
 
 # ---- kernels
 
@@ -60,7 +55,7 @@ def test_the_kernels_of_the_house_are_right(evolve):
     assert (code, out) == (0, "triad float32: 2 schedules right\ntriad float64: 2 schedules right\n")
 
 
-# ---- machine and doctor
+# ---- machine
 
 
 def test_machine_shows_what_is_known_and_measures_nothing(evolve, known_machine, monkeypatch):
@@ -80,85 +75,6 @@ def test_machine_json_keeps_its_promise(evolve, known_machine):
     assert told["cpu"] == known_machine.cpu
     assert told["ceilings"]["flop_per_s"]["float64"]["fma"]["1"] == 59e9
     assert told["ceilings"].keys() >= {"flop_per_s", "bytes_per_s", "latency_s"}
-
-
-def _comparison(false_positives=1, high=1.01):
-    return SelfComparison(
-        40, false_positives, Estimate(false_positives / 40, false_positives / 80, 1.0), Estimate(1, 0.99, high)
-    )
-
-
-@pytest.fixture
-def quiet_machine(monkeypatch):
-    monkeypatch.setattr("benchmarks.quiet.read", lambda: quiet.Readings(0.0, 0.0, 0.0, 0.0))
-    monkeypatch.setattr("evolve.doctor._self_comparison", lambda _say: _comparison())
-    monkeypatch.setattr("evolve.doctor.claimants", lambda _name: [])
-
-
-def test_doctor_trusts_a_quiet_machine(evolve, quiet_machine):
-    del quiet_machine
-    code, out, err = evolve("doctor")
-    assert code == 0
-    assert "1 of 40 races of a function against itself found a winner" in " ".join(out.split())
-    assert "Measurements" in out.splitlines()[-1]
-    assert err.splitlines()[-1].startswith("next: ")
-
-
-def test_doctor_json_keeps_its_promise(evolve, quiet_machine):
-    del quiet_machine
-    told = json.loads(evolve("doctor", "--json")[1])
-    assert told["schema"] == 1
-    assert told["aa"]["same"]["rate"].keys() == {"estimate", "low", "high", "level"}
-    assert isinstance(told["findings"], list)
-
-
-@pytest.mark.parametrize("comparison", [_comparison(false_positives=20), _comparison(high=1.08)])
-def test_a_machine_that_contradicts_itself_is_exit_code_4(evolve, quiet_machine, monkeypatch, comparison):
-    del quiet_machine
-    monkeypatch.setattr("evolve.doctor._self_comparison", lambda _say: comparison)
-    code, out, err = evolve("doctor")
-    assert code == 4
-    assert "Too noisy to judge anything now." in out
-    assert "stop what else runs here" in err
-
-
-def test_doctor_names_what_makes_measuring_impossible(evolve, quiet_machine, monkeypatch):
-    del quiet_machine
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
-    monkeypatch.setenv("EVOLVE_CACHE", "/proc/nowhere")
-    code, out, err = evolve("doctor")
-    assert code == 3
-    assert "NUMBA_DISABLE_JIT=1: nothing is compiled; unset NUMBA_DISABLE_JIT" in " ".join(out.split())
-    assert "cache folder /proc/nowhere cannot be written" in " ".join(out.split())
-    assert "not made" in out
-    assert "nothing can be measured here" in err
-
-
-def test_doctor_reports_another_distribution_of_our_names_and_a_busy_machine(evolve, quiet_machine, monkeypatch):
-    del quiet_machine
-    monkeypatch.setattr("evolve.doctor.claimants", lambda name: ["kernels"] * (name == "kernels"))
-    monkeypatch.setattr("benchmarks.quiet.read", lambda: quiet.Readings(2.0, 0.5, 0.0, 0.0))
-    code, out, _ = evolve("doctor")
-    text = " ".join(out.split())
-    assert code == 0
-    assert "kernels installs 'kernels' too" in text
-    assert "50% of the cores' time is used by others" in text
-
-
-def test_doctor_finds_a_store_that_cannot_be(evolve, quiet_machine):
-    del quiet_machine
-    for store in ("http://somewhere", "/proc/runs.db/in/a/file"):
-        code, out, _ = evolve("doctor", "--store", store, "--json")
-        assert (code, [finding["name"] for finding in json.loads(out)["findings"] if finding["is_fatal"]]) == (
-            3,
-            ["store"],
-        )
-
-
-def test_doctor_leaves_no_store_behind(evolve, quiet_machine, url):
-    del quiet_machine
-    evolve("doctor")
-    assert not Path(url).exists()
 
 
 # ---- demo

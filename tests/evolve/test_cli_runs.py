@@ -8,8 +8,10 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks.outcome import Wrong
-from evolve.errors import Interrupted
+from benchmarks import contestant, isa
+from benchmarks.outcome import Conditions, Impossible, Measured, Retake, Samples, Wrong
+from evolve.cli.options import INSTRUCTION_SETS, POLICIES
+from evolve.errors import Interrupted, NoisyMachineError
 from evolve.store import open_store
 
 # ---- reading
@@ -32,6 +34,18 @@ def test_runs_lists_them_and_names_the_next_command(evolve, url, plant):
 def test_runs_fit_a_terminal_where_none_has_a_name(evolve, planted):
     del planted
     assert max(map(len, evolve("runs")[1].splitlines())) <= 100
+
+
+def test_runs_name_the_cache_policy_where_it_is_not_hot_and_always_in_json(evolve, url, plant):
+    with open_store(url) as store:
+        plant(store)
+        assert "POLICY" not in evolve("runs")[1]
+        plant(store, policy="flush")
+    header, *rows = evolve("runs")[1].splitlines()
+    assert "POLICY" in header
+    assert [row.split()[3] for row in rows] == ["hot", "flush"]
+    told = json.loads(evolve("runs", "--json")[1])
+    assert [run["problem"]["policy"] for run in told["runs"]] == ["hot", "flush"]
 
 
 def test_an_empty_store_has_no_runs(evolve, url):
@@ -119,7 +133,7 @@ def test_show_json_keeps_its_promise(evolve, planted):
         "null",
         "verdict",
     }
-    assert told["problem"] == {"size": [64, 64, 32], "dtype": "float64", "threads": 1}
+    assert told["problem"] == {"size": [64, 64, 32], "dtype": "float64", "threads": 1, "policy": "hot"}
     assert told["phases_s"].keys() == {"build", "verify", "measure", "search", "other"}
     assert told["outcomes"] == {"Measured": 1, "Wrong": 1}
     champion = told["champion"]
@@ -128,6 +142,48 @@ def test_show_json_keeps_its_promise(evolve, planted):
     assert champion["bound"].keys() == {"limit", "time_s"}
     assert "best_of_n" in told["null"]
     assert told["verdict"].keys() >= {"verdict", "reasons"}
+
+
+def test_show_says_under_which_conditions_it_was_measured(evolve, url, plant):
+    disturbed = Samples(
+        (0.05,) * 6,
+        (0.1,) * 6,
+        1,
+        conditions=Conditions(retakes=(Retake("moved", (1.0, 2.0)),), flags=("memory", "floor")),
+    )
+    outcomes = [
+        Measured(time_s=0.05, log_ratio=0.7, low=0.6, high=0.8, samples=disturbed),
+        Impossible("1e-9 s a call", samples=Samples((1e-9,) * 6, (0.1,) * 6, 1)),
+    ]
+    with open_store(url) as store:
+        run = plant(store, outcomes=outcomes, policy="rotate", gate="noisy")
+    text = " ".join(evolve("show")[1].split())
+    for what in (
+        "matmul 64x64x32 float64, 1 thread, data out of cache",
+        "measured on a noisy machine: equals differ by 20 %; 1 of 2 races disturbed; marks of races: memory 1, floor 1;",
+        "1 evaluation was faster than this machine can be, and count for nothing: 1e-9 s a call",
+    ):
+        assert what in text
+    told = json.loads(evolve("show", "--json")[1])
+    assert told["conditions"] == {
+        "is_noisy": True,
+        "machine": "equals differ by 20 %",
+        "races": 2,
+        "disturbed": 1,
+        "flags": {"memory": 1, "floor": 1},
+        "contended_rounds": 0,
+        "retaken_rounds": 1,
+        "retried": 0,
+        "ceilings": [],
+    }
+    assert told["quarantine"] == [{"evaluation": 2, "reason": "1e-9 s a call", "folder": None}]
+    assert told["run"] == run.id
+
+
+def test_a_run_on_a_quiet_machine_has_no_doubts_to_tell(evolve, planted):
+    out = evolve("show", planted.id)[1]
+    assert "conditions" not in out
+    assert "quarantine" not in out
 
 
 def test_quiet_prints_the_result_alone(evolve, planted):
@@ -155,8 +211,31 @@ def test_run_hands_over_what_was_asked(evolve, started):
         "control_share": 0.2,
         "batch_size": 8,
         "name": "n",
+        "policy": "hot",
     }
-    assert started.waits
+    assert (started.admission.wait, started.admission.anyway) == (True, False)
+
+
+def test_run_takes_a_policy_and_may_go_on_anyway(evolve, started):
+    assert evolve("run", "matmul", "--policy", "rotate", "--anyway", "--no-report")[0] == 0
+    assert (started.asked.policy, started.admission.anyway) == ("rotate", True)
+    assert (POLICIES, INSTRUCTION_SETS) == (contestant.POLICIES, isa.NAMES)
+    assert evolve("run", "matmul", "--policy", "cold")[0] == 2
+
+
+def test_what_is_found_of_the_machine_is_said_in_one_line(evolve, started):
+    del started
+    for words in (["run", "matmul"], ["resume", "latest"]):
+        assert "machine can be trusted" in evolve(*words, "--no-report")[2].splitlines()
+        assert "machine can be trusted" not in evolve(*words, "--no-report", "-q")[2]
+
+
+def test_a_machine_too_noisy_to_judge_is_exit_code_4(evolve, monkeypatch):
+    def refused(*_arguments):
+        raise NoisyMachineError("equals differ by 20 %", "measure --anyway")
+
+    monkeypatch.setattr("evolve.run.start", refused)
+    assert evolve("run", "matmul") == (4, "", "evolve: equals differ by 20 %: measure --anyway\n")
 
 
 def test_run_has_defaults_and_draws_a_new_seed_each_time(evolve, started):
@@ -224,25 +303,26 @@ def test_resume_goes_on_with_the_run_named(evolve, started, planted):
     code, out, _ = evolve("resume", planted.id, "--no-report", "--json")
     assert (code, json.loads(out)["kernel"]) == (0, "matmul")
     assert started.asked == planted.id
+    assert not started.admission.anyway
 
 
 # ---- report and export
 
 
-def test_report_prints_the_path_alone_on_stdout(evolve, planted, monkeypatch):
+def test_report_prints_the_path_alone_on_stdout(evolve, stopped, monkeypatch):
     monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path: path)
     code, out, err = evolve("report")
     assert code == 0
-    assert out == f"{Path(os.environ['EVOLVE_CACHE']) / 'reports' / planted.id}.html\n"
+    assert out == f"{Path(os.environ['EVOLVE_CACHE']) / 'reports' / stopped.id}.html\n"
     assert err.startswith("next: ")
 
 
-def test_export_writes_to_stdout_or_a_file(evolve, planted, monkeypatch, tmp_path):
+def test_export_writes_to_stdout_or_a_file(evolve, stopped, monkeypatch, tmp_path):
     monkeypatch.setattr("evolve.report.export.standalone", lambda _store, run_id: f"# {run_id}\n")
-    assert evolve("export", planted.id)[:2] == (0, f"# {planted.id}\n")
+    assert evolve("export", stopped.id)[:2] == (0, f"# {stopped.id}\n")
     target = tmp_path / "mine.py"
-    code, out, err = evolve("export", planted.id, "-o", str(target))
-    assert (code, out, target.read_text()) == (0, "", f"# {planted.id}\n")
+    code, out, err = evolve("export", stopped.id, "-o", str(target))
+    assert (code, out, target.read_text()) == (0, "", f"# {stopped.id}\n")
     assert f"python {target}" in err
 
 
@@ -254,9 +334,9 @@ def test_no_champion_no_export(evolve, url, plant):
     assert "no champion" in err
 
 
-def test_a_target_that_cannot_be_written_is_reported(evolve, planted, monkeypatch):
+def test_a_target_that_cannot_be_written_is_reported(evolve, stopped, monkeypatch):
     monkeypatch.setattr("evolve.report.export.standalone", lambda _store, _run: "text")
-    code, _, err = evolve("export", planted.id, "-o", "/proc/mine.py")
+    code, _, err = evolve("export", stopped.id, "-o", "/proc/mine.py")
     assert code == 1
     assert err.startswith("evolve: ")
     assert err.count("\n") == 1

@@ -3,22 +3,28 @@
 import dataclasses
 import hashlib
 import math
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.bound import Bound
+from benchmarks.bound import Bound, Bounds
 from benchmarks.contestant import Contestant, Task
-from benchmarks.fresh import Fresh
 from benchmarks.exchange import ContestantFailedError
+from benchmarks.fresh import Fresh
 from benchmarks.harness import Built, Incumbent, Plan
-from benchmarks.outcome import Crashed, Measured, Samples
+from benchmarks.outcome import Crashed, Impossible, Measured, Noisy, Samples
 from evolve import publish as publishing
-from evolve.errors import EvolveError, Interrupted
+from evolve.budget import Budget
+from evolve.champion import title_of
+from evolve.errors import EvolveError, Interrupted, NoisyMachineError, UsageError
+from evolve.gate import NOISY, Gate
 from evolve.progress import StopRequest
-from evolve.run import search
-from evolve.session import Session, Surroundings
+from evolve.run import Admission, Request, resume, search, start
+from evolve.session import MOST_DOUBTS, Session, Surroundings
 from evolve.store import Machine, RunSpec, open_store
+from evolve.tracker.status import status
+from evolve.tracker.summary import summary
 from kernels.language import Handle, Schedule
 
 TASK = Task("triad", (1000,), "float64")
@@ -62,6 +68,46 @@ class KnownHarness:
     def pair(self, candidate, incumbent, _rules):
         return Samples((self.time_s(candidate.schedule),) * 6, (BASELINE_S,) * 6, 1)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        pass
+
+
+class OddHarness(KnownHarness):
+    """Says something else the first times that it measures some schedules: ``odd`` outcomes by the key's last sign."""
+
+    def __init__(self, odd, times=1):
+        super().__init__()
+        self.odd, self.times, self.said = odd, times, Counter()
+
+    def measure(self, built, incumbent):
+        key = built.plan.key
+        outcome = self.odd.get(key[-2])
+        if outcome is None or self.said[key] >= self.times:
+            return super().measure(built, incumbent)
+        self.said[key] += 1
+        return outcome
+
+
+def limits(efficiency_s, reject_s):
+    return Bounds(Bound("made up", efficiency_s), Bound("made up too", reject_s))
+
+
+class KnownSurvey:
+    """The bounds that it is given, one after the other; the last of them stands."""
+
+    def __init__(self, *bounds):
+        self.bounds, self.coming, self.asked = bounds[0], list(bounds[1:]), 0
+
+    least_s = 0.0
+
+    def again(self, _say):
+        self.asked += 1
+        before, self.bounds = self.bounds, self.coming.pop(0) if self.coming else self.bounds
+        return self.bounds != before
+
 
 def spec(**changes):
     given = {
@@ -78,9 +124,9 @@ def store(tmp_path):
         yield opened
 
 
-def session(store, run, harness, stop=None):
-    around = Surroundings(store, harness, Bound("made up", 0.1), lambda _progress: None, stop or StopRequest())
-    return Session(run, around)
+def session(store, run, harness, stop=None, survey=None):
+    bound = survey.bounds.efficiency if survey else Bound("made up", 0.1)
+    return Session(run, Surroundings(store, harness, bound, lambda _progress: None, stop or StopRequest(), survey))
 
 
 def asked(store, run):
@@ -192,3 +238,151 @@ def test_an_exhausted_space_ends_the_run(store, monkeypatch):
     monkeypatch.setattr(made, "strategy", SimpleNamespace(ask=lambda _n: [], tell=lambda _results: None))
     search(made)
     assert store.individuals(run.id) == []
+
+
+# ---- noise, doubt, quarantine
+
+
+def notes(store, run, kind):
+    return [event.detail for event in store.events(run.id) if event.kind == kind]
+
+
+def test_what_was_noisy_is_measured_once_more_at_the_end_of_its_batch(store):
+    run, harness = store.create_run(spec()), OddHarness({"4": Noisy("memory")})
+    made = session(store, run, harness)
+    search(made)
+    assert store.counts(run.id).get("Noisy", 0) == 0
+    retried = notes(store, run, "retried")
+    assert retried
+    assert len(retried) == len(set(retried)) == len(harness.said)
+    assert all(detail.endswith(": memory") for detail in retried)
+    assert sum(i.is_paid for i in store.individuals(run.id)) == 60
+    again = title_of(store.individuals(run.id), store.checkpoints(run.id))
+    assert (again.individual.evaluation, again.fitness) == (made.title.individual.evaluation, made.title.fitness)
+
+
+def test_a_machine_that_stays_noisy_is_not_asked_twice_for_long(store):
+    run = store.create_run(spec())
+    harness = OddHarness({"4": Noisy("memory", measure_s=1.0)}, times=math.inf)
+    search(session(store, run, harness))
+    assert store.counts(run.id)["Noisy"] == sum(harness.said.values()) > 0
+    assert notes(store, run, "retried") == []
+    noisy = [i for i in store.individuals(run.id) if i.record and i.record.outcome.kind == "Noisy"]
+    assert {i.fitness for i in noisy} == {None}
+
+
+@pytest.fixture
+def quarantined(monkeypatch):
+    """Numbers of the evaluations that were put there."""
+    numbers = []
+    monkeypatch.setattr("evolve.session.quarantine", lambda _session, asked, _record: numbers.append(asked.number))
+    return numbers
+
+
+def test_what_beats_the_hardware_is_quarantined_and_counts_for_nothing(store, quarantined):
+    run = store.create_run(spec())
+    made = session(store, run, OddHarness({"4": Impossible("too fast")}, times=math.inf))
+    search(made)
+    impossible = [i for i in store.individuals(run.id) if i.record and i.record.outcome.kind == "Impossible"]
+    assert [i.evaluation.number for i in impossible if i.is_paid] == quarantined != []
+    assert {i.fitness for i in impossible} == {None}
+    assert made.title.individual not in impossible
+
+
+def test_a_machine_that_is_faster_than_was_known_redeems_what_seemed_impossible(store, quarantined):
+    run, survey = store.create_run(spec()), KnownSurvey(limits(0.1, 0.09), limits(0.05, 0.045))
+    harness = OddHarness({"4": Impossible("too fast")})
+    made = session(store, run, harness, survey=survey)
+    made.keep_bound()
+    search(made)
+    # only the first was doubted by a sweep that moved the bound; the others found nothing new
+    assert len(quarantined) == store.counts(run.id)["Impossible"] == len(harness.said) - 1
+    assert survey.asked == MOST_DOUBTS
+    assert harness.reject_s == 0.045
+    assert made.around.bound.time_s == store.bound(run.id).time_s == 0.05
+    assert store.bound(run.id).baseline_s == BASELINE_S
+
+
+def test_a_time_at_the_edge_of_the_bound_has_the_ceilings_measured_again(store):
+    run, survey = store.create_run(spec()), KnownSurvey(limits(0.1, 0.09))
+    survey.least_s = 1.0
+    made = session(store, run, KnownHarness(), survey=survey)
+    made.keep_bound()
+    search(made)
+    assert survey.asked == len(notes(store, run, "ceilings")) == MOST_DOUBTS
+    assert "the bound stands at 0.1 s" in notes(store, run, "ceilings")[0]
+    assert made.title.individual is not None, "no microkernel confirmed it, yet within the margin it is no fault"
+
+
+def test_a_better_sweep_at_the_end_redraws_the_bound_that_is_published(store):
+    run, survey = store.create_run(spec()), KnownSurvey(limits(0.1, 0.09), limits(0.08, 0.07), limits(0.08, 0.07))
+    made = session(store, run, KnownHarness(), survey=survey)
+    made.keep_bound()
+    assert made.resurvey("measured again at the end")
+    assert not made.resurvey("and again")
+    assert (made.around.bound, store.bound(run.id).time_s) == (Bound("made up", 0.08), 0.08)
+    assert notes(store, run, "ceilings")[0].startswith("measured again at the end; the bound fell from 0.1 s to 0.08 s")
+
+
+# ---- from the gate to the end
+
+
+TRUSTED = Gate("machine can be trusted", 0.01, 0.02)
+TOO_NOISY = Gate("machine too noisy to judge, measured all the same", 0.2, 0.5, (NOISY,))
+ASKED = Request("triad", (1000,), "float64", 1, Budget.parse("8evals"), 3, policy="flush")
+
+
+@pytest.fixture
+def whole(monkeypatch, tmp_path, store):
+    """``start`` and ``resume`` with all that measures replaced; holds what publication was given."""
+    made = SimpleNamespace(gate=TRUSTED, tasks=[], published=[])
+
+    def gate(task, _say, *, anyway):
+        made.tasks.append(task)
+        if NOISY in made.gate.flags and not anyway:
+            raise NoisyMachineError("equals differ by 20 %", "measure --anyway")
+        return made.gate
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other evolve of this machine holds this lock
+    monkeypatch.setattr("evolve.run.gate", gate)
+    monkeypatch.setattr("evolve.run.Survey", lambda *_: KnownSurvey(limits(0.1, 0.09), limits(0.08, 0.07)))
+    monkeypatch.setattr("evolve.run.Harness", lambda *_: KnownHarness())
+    monkeypatch.setattr("evolve.run.publish", made.published.append)
+    monkeypatch.setattr("evolve.run.known_machine", lambda _store: Machine("m", {}))
+    return made
+
+
+def test_a_run_asks_the_machine_first_and_hands_its_spread_to_publication(store, whole):
+    said = []
+    run = start(store, ASKED, lambda _progress: None, Admission(on_gate=said.append))
+    assert said == notes(store, run, "trusted") == [TRUSTED.line]
+    assert {(task.kernel, task.policy) for task in whole.tasks} == {("triad", "flush")}
+    assert store.run(run.id).policy == "flush"
+    (published,) = whole.published
+    assert (published.around.spread, published.around.bound.time_s) == (0.01, 0.08)
+    assert status(store.events(run.id)) == "finished"
+
+
+def test_a_noisy_machine_is_refused_and_leaves_no_run(store, whole):
+    whole.gate = TOO_NOISY
+    with pytest.raises(NoisyMachineError) as error:
+        start(store, ASKED, lambda _progress: None)
+    assert error.value.exit_code == 4
+    assert store.runs() == []
+
+
+def test_a_run_on_a_noisy_machine_says_so_for_ever(store, whole):
+    whole.gate = TOO_NOISY
+    run = start(store, ASKED, lambda _progress: None, Admission(anyway=True))
+    told = summary(store, run.id)["conditions"]
+    assert told["is_noisy"]
+    assert told["machine"] == TOO_NOISY.line
+
+
+def test_a_run_is_not_resumed_on_another_profile_of_its_machine(store, whole, monkeypatch):
+    run = store.create_run(spec())
+    store.add_machine(Machine("lesser", {"profile": "avx2, 1 core"}))
+    monkeypatch.setattr("evolve.run.known_machine", lambda _store: Machine("lesser", {}))
+    with pytest.raises(UsageError, match=r"measured on machine m, this is machine lesser \(avx2, 1 core\)"):
+        resume(store, run.id, lambda _progress: None)
+    assert whole.tasks == []

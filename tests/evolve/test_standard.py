@@ -25,13 +25,15 @@ def store(tmp_path):
 def taken(monkeypatch):
     """What was started and resumed, by name."""
     done = []
-    monkeypatch.setattr(standard, "start", lambda _store, request, _observer, **_: done.append(("start", request.name)))
-    monkeypatch.setattr(standard, "resume", lambda _store, run, _observer, **_: done.append(("resume", run)))
+    monkeypatch.setattr(
+        standard, "start", lambda _store, request, _observer, _terms: done.append(("start", request.name))
+    )
+    monkeypatch.setattr(standard, "resume", lambda _store, run, _observer, _terms: done.append(("resume", run)))
     return done
 
 
 def _complete(store):
-    return standard.complete(store, TINY, "m-1", None, wait=False, on_wait=None)
+    return standard.complete(store, TINY, "m-1", None)
 
 
 def _begun(store, *events, **changes):

@@ -105,7 +105,7 @@ def test_schedules_share_the_compiled_code_of_what_they_have_in_common(folder):
         folder.load(folder.write(one))
     function = folder.load(Handle.of(shared)).function
     assert sum(function.stats.cache_misses.values()) == 1
-    assert len(list((folder.path / "__pycache__").glob(f"k{shared.key}*.nbc"))) == 1
+    assert len(list((folder.path / "__pycache__").rglob(f"k{shared.key}*.nbc"))) == 1
     assert len(list(folder.path.glob("*.py"))) == 4
 
 

@@ -1,0 +1,140 @@
+"""How a sample is taken: so many calls between two readings of the clock, with what the caches hold as declared.
+
+Who is called from Python, at 0.15 to 0.3 us a call, and lasts a few microseconds only, is measured half for that call;
+so what is short, and compiled, is driven by compiled code, at about 3 ns a call.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Call = Callable[[], Any]
+
+now_ns = time.perf_counter_ns
+
+SHORT_S = 25e-6
+"""Calls shorter than this are driven by compiled code where they can be."""
+
+
+class Timing(Protocol):
+    """Takes samples of one contestant."""
+
+    @property
+    def out(self) -> NDArray[Any]:
+        """The output that the next call writes."""
+
+    def time_ns(self, loops: int) -> int:
+        """Nanoseconds of so many calls."""
+
+
+class Called:
+    """Calls from Python on one set of arrays, which stay in the caches as far as they fit."""
+
+    def __init__(self, call: Call, out: NDArray[Any]) -> None:
+        self.call, self.out = call, out
+
+    def time_ns(self, loops: int) -> int:
+        """See ``Timing``."""
+        call = self.call
+        start = now_ns()
+        for _ in itertools.repeat(None, loops):
+            call()
+        return now_ns() - start
+
+
+class Driven:
+    """Calls by a compiled driver, through the function's address."""
+
+    def __init__(self, drive: Callable[..., Any], arguments: tuple[Any, ...], out: NDArray[Any]) -> None:
+        self.drive, self.arguments, self.out = drive, arguments, out
+
+    def time_ns(self, loops: int) -> int:
+        """See ``Timing``."""
+        start = now_ns()
+        self.drive(*self.arguments, loops)
+        return now_ns() - start
+
+
+class Rotating:
+    """Each call on the next of many sets of arrays, so that none of its data is in a cache any more."""
+
+    def __init__(self, calls: Sequence[Call], outs: Sequence[NDArray[Any]]) -> None:
+        self.calls, self.outs, self.at = calls, outs, 0
+
+    @property
+    def out(self) -> NDArray[Any]:
+        """See ``Timing``."""
+        return self.outs[self.at]
+
+    def time_ns(self, loops: int) -> int:
+        """See ``Timing``."""
+        calls = list(itertools.islice(itertools.cycle(self.calls), self.at, self.at + loops))
+        self.at = (self.at + loops) % len(self.calls)
+        start = now_ns()
+        for call in calls:
+            call()
+        return now_ns() - start
+
+
+class Flushed:
+    """Each call after its arrays' cache lines were flushed; the flushing is not timed."""
+
+    def __init__(self, call: Call, flush: Call, out: NDArray[Any]) -> None:
+        self.call, self.flush, self.out = call, flush, out
+
+    def time_ns(self, loops: int) -> int:
+        """See ``Timing``."""
+        total = 0
+        for _ in itertools.repeat(None, loops):
+            self.flush()
+            start = now_ns()
+            self.call()
+            total += now_ns() - start
+        return total
+
+
+class Watched:
+    """A contestant in a race: before each sample one element of its output is spoilt, which it must set right.
+
+    A contestant that knows its arguments again, and returns since its output is there already, has no way to see that
+    short of looking at all of it.
+    """
+
+    def __init__(
+        self, timing: Timing, expected: NDArray[np.float64], tolerance: float, rng: np.random.Generator
+    ) -> None:
+        self.timing, self.expected, self.tolerance, self.rng = timing, expected, tolerance, rng
+
+    def sample(self, loops: int) -> float:
+        """Seconds a call.
+
+        Raises:
+            StaleError: the spoilt element was left as it was.
+        """
+        out, at = self.timing.out.reshape(-1), int(self.rng.integers(len(self.expected)))
+        out[at] = _wrong(self.expected[at])
+        elapsed_ns = self.timing.time_ns(loops)
+        if not _is_close(float(out[at]), self.expected[at], self.tolerance):
+            raise StaleError(at)
+        return elapsed_ns / loops / 1e9
+
+
+class StaleError(Exception):
+    """A call left an element of its output as it was."""
+
+
+def _wrong(value: float) -> float:
+    """Of the same kind and far off, for a NaN would be found more easily."""
+    return 1.5 * value + 1.0 if np.isfinite(value) else 1.0
+
+
+def _is_close(got: float, expected: float, tolerance: float) -> bool:
+    if got == expected or (np.isnan(got) and np.isnan(expected)):
+        return True
+    return bool(np.isfinite(expected) and abs(got - expected) <= tolerance * abs(expected))

@@ -1,0 +1,98 @@
+import time
+
+import numpy as np
+import pytest
+
+from benchmarks.flush import LINE_BYTES, flusher, is_supported
+from benchmarks.timing import Called, Driven, Flushed, Rotating, StaleError, Watched
+
+needs_x86 = pytest.mark.skipif(not is_supported(), reason="the instruction is x86's")
+
+
+class Counting:
+    def __init__(self, out, value=2.0):
+        self.out, self.value, self.calls = out, value, 0
+
+    def __call__(self):
+        self.calls += 1
+        self.out[:] = self.value
+
+
+@pytest.mark.parametrize("loops", [1, 7])
+def test_called_calls_as_often_as_it_is_told(loops):
+    call = Counting(np.zeros(3))
+    assert Called(call, call.out).time_ns(loops) > 0
+    assert call.calls == loops
+
+
+def test_driven_hands_the_count_over():
+    taken = []
+    assert Driven(lambda *given: taken.append(given), (1, 2), np.zeros(1)).time_ns(9) > 0
+    assert taken == [(1, 2, 9)]
+
+
+def test_rotating_goes_round_and_tells_which_output_comes_next():
+    outs = [np.zeros(1) for _ in range(3)]
+    calls = [Counting(out) for out in outs]
+    timing = Rotating(calls, outs)
+    assert timing.out is outs[0]
+    timing.time_ns(4)
+    assert [call.calls for call in calls] == [2, 1, 1]
+    assert timing.out is outs[1]
+    timing.time_ns(2)
+    assert [call.calls for call in calls] == [2, 2, 2]
+    assert timing.out is outs[0]
+
+
+def test_flushing_comes_before_each_call_and_is_not_timed():
+    log = []
+
+    def slow_flush():
+        time.sleep(0.02)
+        log.append("flush")
+
+    timing = Flushed(lambda: log.append("call"), slow_flush, np.zeros(1))
+    assert timing.time_ns(3) < 20_000_000
+    assert log == ["flush", "call"] * 3
+
+
+@needs_x86
+@pytest.mark.parametrize("count", [1, LINE_BYTES, 1000])
+def test_what_is_flushed_keeps_its_values(count):
+    array = np.arange(count, dtype=np.float64)
+    flusher()(array)
+    assert (array == np.arange(count)).all()
+
+
+def watched(call, expected, tolerance=1e-12):
+    return Watched(Called(call, call.out), np.full(3, expected), tolerance, np.random.default_rng(0))
+
+
+def test_a_contestant_that_sets_everything_right_is_timed():
+    call = Counting(np.zeros(3))
+    assert watched(call, 2.0).sample(5) > 0
+    assert call.calls == 5
+
+
+@pytest.mark.parametrize("expected", [2.0, 0.0, -1e-3, 1e300, np.nan, np.inf])
+def test_a_contestant_that_leaves_its_output_as_it_was_is_found_out(expected):
+    out = np.full(3, expected)
+    idle = Counting(np.zeros(0))
+    with pytest.raises(StaleError):
+        Watched(Called(idle, out), np.full(3, expected), 1e-12, np.random.default_rng(0)).sample(1)
+
+
+@pytest.mark.parametrize("expected", [np.nan, np.inf, -np.inf, 0.0])
+def test_special_values_count_as_right_where_they_are(expected):
+    call = Counting(np.zeros(3), expected)
+    assert watched(call, expected).sample(1) > 0
+
+
+def test_who_works_in_the_first_call_only_is_found_out_by_the_second_sample():
+    call = Counting(np.zeros(3))
+    lazy = Watched(
+        Called(lambda: call() if call.calls == 0 else None, call.out), np.full(3, 2.0), 1e-12, np.random.default_rng(0)
+    )
+    lazy.sample(1)
+    with pytest.raises(StaleError):
+        lazy.sample(1)
