@@ -36,7 +36,7 @@ format: $(STAMP) ## put the source into its form
 	$(BIN)/ruff format .
 
 bench: $(STAMP) ## measure what benchmarks/RESULTS.md says (over half an hour, on a quiet machine)
-	$(BIN)/evolve bench --evolve --results benchmarks/RESULTS.md
+	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -48,7 +48,8 @@ class SelfComparison:
     Attributes:
         trials: races.
         false_positives: races whose interval left out that both sides are equal.
-        rate: their share, with its exact binomial interval.
+        rate: their share, with its exact binomial interval; it takes races for independent, and so is too narrow where
+            they share builds or launches.
         ratio: median of the races' speedups; low and high are their 2.5th and 97.5th percentile.
         expected: the share that the sign test itself misses at so many rounds, on a faultless machine.
     """

@@ -37,7 +37,7 @@ def answer_of(said: bytes, request: Mapping[str, Any]) -> Answer:
         NoAnswerError: it is none.
     """
     try:
-        answer = json.loads(said, parse_constant=_refused)
+        answer: Answer = json.loads(said, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise NoAnswerError("what it answered is no answer") from error
     if not _is_object(answer) or answer.pop("token", None) != request.get("token"):

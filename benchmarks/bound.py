@@ -145,6 +145,7 @@ def reject_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Ca
         *(
             Bound(f"functions ({name}, {dtype})", _function_s(work, name, dtype, ceilings, threads) / freedom)
             for name, freedom in _FUNCTIONS.items()
+            if work.operations.get(name)
         ),
         Bound(f"bandwidth ({level}, any pattern)", moved_s),
     ]

@@ -31,7 +31,7 @@ MOST_FLOOR = 0.05  # of a call, for the call itself: of what is left, a gain is 
 STEAL_VISIBLE_S = 0.2
 """Ticks of 10 ms on every core tell of no shorter race."""
 
-DISTURBANCES = ("contended", "steal", "clock", "memory")
+DISTURBANCES = ("contended", "steal", "clock", "memory", "incumbent")
 """Flags that cast doubt on a race; others describe it."""
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.audit import UnseenError, audit
 from benchmarks.contestant import Contestant
+from benchmarks.exchange import ContestantFailedError
 from benchmarks.harness import Harness
 from benchmarks.inference import Estimate, hierarchical_speedup, repeat_interval
 from benchmarks.launch import Launch, fresh_build
@@ -56,10 +58,12 @@ class Fresh:
     Attributes:
         samples: by opponent, one value a launch; opponents whose library is missing are left out.
         assembly: of the contestant, as the first launch compiled it, by the function's name.
+        audited: launches whose figures stood the audit, as far as the system allows one.
     """
 
     samples: Mapping[str, Sequence[Samples]]
     assembly: Mapping[str, str] = field(default_factory=dict)
+    audited: int = 0
 
     @property
     def time_s(self) -> float:
@@ -102,19 +106,45 @@ def against(
         say: is told the number of each launch before it begins, from 1 on.
 
     Raises:
-        ContestantFailedError: a contestant is wrong, crashes, or takes minutes.
+        ContestantFailedError: a contestant is wrong, crashes, takes minutes, or fails the audit of a launch.
     """
     samples: dict[str, list[Samples]] = {}
     assembly: dict[str, str] = {}
+    audited = 0
     compiled = [contestant, *(other.contestant for other in opponents.values())]
     for launch in range(launches):
         say(launch + 1)
         present = {name: other for name, other in opponents.items() if other.takes_part(launch)}
         with fresh_build(harness.folder, compiled) as folder, harness.launch(new_seed(), folder) as process:
-            for name, found in _one_launch(process, contestant, present).items():
-                samples.setdefault(name, []).append(found)
+            # first of all: a rival that fails takes the process with it, and a new one finds code without assembly
+            process.prove(contestant)
             assembly = assembly or process.assembly(contestant)
-    return Fresh(samples, assembly)
+            taken = _one_launch(process, contestant, present)
+            for name, found in taken.items():
+                samples.setdefault(name, []).append(found)
+            audited += _audited(process, contestant, list(taken.values()))
+    return Fresh(samples, assembly, audited)
+
+
+def _audited(process: Launch, contestant: Contestant, taken: Sequence[Samples]) -> bool:
+    """Whether the figures of a launch were seen to hold; False where the machine was too busy to see.
+
+    Raises:
+        ContestantFailedError: twice they did not hold.
+    """
+    if not taken:
+        return False
+    claimed_s = float(np.median([np.median(samples.candidate_s) for samples in taken]))
+    reason, rng, task = "", np.random.default_rng(), process.child.place.task
+    for _ in range(2):
+        try:
+            found = audit(process.child, task, contestant, claimed_s, rng)
+        except UnseenError:
+            return False
+        if found is None:
+            return True
+        reason = found
+    raise ContestantFailedError(f"audit: {reason}")
 
 
 def new_seed() -> int:

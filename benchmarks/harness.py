@@ -19,7 +19,7 @@ from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, so
 from benchmarks.exchange import PATIENCE_S, ContestantFailedError, failure_of, race_request, rounds, rounds_of
 from benchmarks.inference import Estimate, speedup_estimate
 from benchmarks.isolation import Child, share, start_server
-from benchmarks.judge import condemned, is_doubtful, judged, would_win
+from benchmarks.judge import condemned, is_doubtful, judged, with_known_incumbent, would_win
 from benchmarks.launch import Launch
 from benchmarks.machine import fingerprint
 from benchmarks.outcome import IllegalSchedule, Measured, Outcome, Rounds, Samples, Wrong
@@ -197,7 +197,7 @@ class Harness:
         raced = self._measurer.call(request, limit_s)
         if "failed" in raced:
             return failure_of(raced), 0.0
-        samples = rounds_of(raced).pair(0, 1)
+        samples = with_known_incumbent(rounds_of(raced).pair(0, 1), incumbent.time_s)
         return judged(samples, raced["max_error"], self.reject_s), raced["measure_s"]
 
     def _audited(self, candidate: Contestant, outcome: Outcome) -> Outcome:

@@ -27,7 +27,6 @@ from benchmarks.sweep import end
 from benchmarks.worker import Place, serve
 from kernels.language import SourceFolder
 
-_SLACK_S = 10.0  # the child's own limits are exact; the parent's are for a child that cannot keep them
 _DYING_S = 2.0
 _MESSAGE_S = 10.0  # from its first byte to its last
 _HARMLESS = ("CompileFailed", "Unavailable")
@@ -90,7 +89,7 @@ class Child:
         limits = self.place.limits
         self._limit_s = limit_s
         # calls are limited twice in a race: while they are timed, and in the proof afterwards
-        self.deadline_s = time.monotonic() + 2 * limit_s + limits.build_s + _SLACK_S
+        self.deadline_s = time.monotonic() + 2 * limit_s + limits.build_s + limits.slack_s
         if self._process is None:
             self._start()
             self.deadline_s += limits.start_s

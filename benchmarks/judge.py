@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from benchmarks.conditions import disturbances
 from benchmarks.inference import log_ratios, median_estimate
 from benchmarks.outcome import Impossible, Measured, Noisy, Outcome, Samples
 from benchmarks.race import Rules
+
+_MUCH = math.log(1.1)
+SLOWED = 1.5
+"""Hogs on the other core made an incumbent 1.25 times slower, and its samples are paired with the candidate's."""
 
 
 def judged(samples: Samples, max_error: float, reject_s: float) -> Outcome:
@@ -35,22 +40,35 @@ def judged(samples: Samples, max_error: float, reject_s: float) -> Outcome:
     )
 
 
+def with_known_incumbent(samples: Samples, known_s: float) -> Samples:
+    """Flag a race whose incumbent took much longer than it is known to take: somebody may have slowed it down."""
+    if float(np.median(samples.incumbent_s)) <= SLOWED * known_s:
+        return samples
+    conditions = replace(samples.conditions, flags=(*samples.conditions.flags, "incumbent"))
+    return replace(samples, conditions=conditions)
+
+
 def would_win(outcome: Outcome) -> bool:
-    """Whether it is a gain, as far as the race tells."""
-    return isinstance(outcome, Measured) and outcome.low > 0
+    """Whether it is a gain, as far as the race tells, or claims one that is no matter of noise.
+
+    A forger may have lost the race in truth, after two rounds, or strew in a lost one: its interval then says nothing.
+    """
+    return isinstance(outcome, Measured) and (outcome.low > 0 or outcome.log_ratio > _MUCH)
 
 
 def is_doubtful(outcome: Outcome, rules: Rules) -> bool:
     """Whether it takes a second race to believe it.
 
-    What beats the hardware is doubted in any case. A gain is doubted where the machine was disturbed, unless it is so
-    clear that no disturbance of interleaved samples makes it; a loss is not: nothing is built on it.
+    What beats the hardware is doubted in any case, and so is a gain over an incumbent that was slower than it is. Any
+    other gain is doubted where the machine was disturbed, unless it is so clear that no disturbance of interleaved
+    samples makes it; a loss is not: nothing is built on it.
     """
     if isinstance(outcome, Impossible):
         return True
     if not isinstance(outcome, Measured) or not would_win(outcome):
         return False
-    return outcome.low < math.log(rules.clear) and bool(disturbances(outcome.samples.conditions))
+    found = disturbances(outcome.samples.conditions)
+    return "incumbent" in found or (outcome.low < math.log(rules.clear) and bool(found))
 
 
 def condemned(outcome: Outcome) -> Outcome:

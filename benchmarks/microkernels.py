@@ -7,7 +7,6 @@ at once: two gave 45 GB/s from memory where one gave 31, because that many more 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -57,8 +56,6 @@ def chain(p: Any, a: Any, out: Any) -> None:
                 x = mul(x, one)
             if p.name == "fma":
                 x = fma(x, one, one)
-            if p.name == "mul_add":
-                x = add(mul(x, one), one)
             if p.name == "div":
                 x = div(x, one)
     store(out, 0, x)
@@ -75,14 +72,6 @@ def function(p: Any, a: Any, out: Any) -> None:
                 store(out, i, sqrt(load(a, i, p.lanes)))
             if p.name == "div":
                 store(out, i, div(a[0], load(a, i, p.lanes)))
-
-
-@template("void(T[::1], T[::1])", runtime=("elements", "repeats"))
-def library_exp(p: Any, a: Any, out: Any) -> None:
-    """The C library's exp of every element."""
-    for _ in range(p.repeats):
-        for i in range(p.elements):
-            out[i] = math.exp(a[i])
 
 
 @template(_ARRAYS, runtime=("elements", "repeats"))

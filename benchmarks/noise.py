@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,10 +49,6 @@ class Noise:
         rounds = [ratios - np.median(ratios) for ratios in map(_ratios, same)]
         builds, launches = (np.array([np.median(_ratios(race)) for race in races]) for races in (rebuilt, relaunched))
         return cls(robust_sd(np.concatenate(rounds)), robust_sd(builds), robust_sd(launches))
-
-    def as_dict(self) -> dict[str, float]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 def _ratios(race: Samples) -> NDArray[np.float64]:

@@ -72,13 +72,16 @@ class Variant:
     rate: float = 0.0
 
     def sample(self, for_s: float) -> None:
-        """Take samples for a while, one at least."""
+        """Take samples for a while, two at least: of the largest sets one takes longer than that."""
         deadline = time.perf_counter() + for_s
         self.repeats = self.repeats or repeats_of(self.alone)
-        while True:
-            self.rate = max(self.rate, self.amount * self.run(self.repeats))
-            if time.perf_counter() >= deadline:
-                break
+        self._take()
+        self._take()
+        while time.perf_counter() < deadline:
+            self._take()
+
+    def _take(self) -> None:
+        self.rate = max(self.rate, self.amount * self.run(self.repeats))
 
 
 @dataclass
@@ -173,18 +176,11 @@ class Peaks:
 
     # ---- arithmetic
 
-    @property
-    def has_fma(self) -> bool:
-        """Whether code is generated with fused multiply-adds."""
-        return bool({"fma", "neon"} & {*self.machine.features})
-
     def _arithmetic(self) -> Iterator[Figure]:
         for dtype in self.needed.dtypes:
             for mix in self.needed.mixes:
-                # where there is no fma it is a product and a sum
-                registers = MIXES[mix if self.has_fma or "fma" not in mix else "mul_add"]
                 for threads in self.needed.threads:
-                    variants = [self._mix(dtype, counts, threads) for counts in registers]
+                    variants = [self._mix(dtype, counts, threads) for counts in MIXES[mix]]
                     yield Figure(("flop_per_s", dtype, mix, threads), variants)
 
     def _mix(self, dtype: str, counts: tuple[int, int, int], threads: str) -> Variant:
@@ -203,9 +199,8 @@ class Peaks:
     def _function(self, dtype: str, name: str, threads: str) -> list[Variant]:
         native = self.machine.native_lanes(dtype)
         values = {"name": name, "degree": EXP_DEGREE[dtype]}
-        loops = [self._loop(microkernels.function, dtype, {**values, "lanes": native * k}) for k in FUNCTION_REGISTERS]
-        if name == "exp" and not self.has_fma:  # the C library's, for a polynomial of fma is a call for every step
-            loops.append(self._loop(microkernels.library_exp, dtype, {}))
+        lanes = [native * registers for registers in FUNCTION_REGISTERS[name]]
+        loops = [self._loop(microkernels.function, dtype, {**values, "lanes": count}) for count in lanes]
         return [self._in_l1(loop, dtype, threads, (FUNCTION_ELEMENTS,), FUNCTION_ELEMENTS) for loop in loops]
 
     def _chains(self) -> Iterator[Figure]:
@@ -214,8 +209,7 @@ class Peaks:
                 yield Figure(("chain_latency_s", dtype, name), [self._chain(dtype, name)])
 
     def _chain(self, dtype: str, name: str) -> Variant:
-        linked = "mul_add" if name == "fma" and not self.has_fma else name
-        values = {"name": linked, "links": CHAIN_LINKS, "lanes": self.machine.native_lanes(dtype)}
+        values = {"name": name, "links": CHAIN_LINKS, "lanes": self.machine.native_lanes(dtype)}
         return self._in_l1(self._loop(microkernels.chain, dtype, values), dtype, "1", (), CHAIN_LINKS)
 
     def _in_l1(self, loop: Any, dtype: str, threads: str, extra: tuple[int, ...], amount: float) -> Variant:

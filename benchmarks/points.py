@@ -20,10 +20,10 @@ MIXES: Mapping[str, tuple[tuple[int, int, int], ...]] = {
     "add": ((0, 8, 0), (0, 16, 0)),
     "mul": ((0, 0, 8), (0, 0, 16)),
     "fma_add": ((8, 4, 0), (16, 8, 0), (8, 8, 0)),
-    "mul_add": ((0, 4, 4), (0, 8, 8)),
+    "mul_add": ((0, 4, 4), (0, 4, 8), (0, 8, 8)),
 }
 """Variants of each mix: registers that are chains of fma, of add, of mul. Latency 4 on two pipes needs 8 chains; what
-exceeds the 16 registers of SSE and AVX2 spills there, and loses."""
+exceeds the 16 registers of SSE and AVX2 spills there, and loses. Where the CPU has no fma, one is two operations."""
 
 PATTERNS: Mapping[str, tuple[Template, int, int]] = {
     "read": (microkernels.read, 1, 1),
@@ -46,7 +46,8 @@ EXP_DEGREE = {"float32": 5, "float64": 11}
 """Degrees that reach about one unit in the last place."""
 
 FUNCTION_ELEMENTS = 1024
-FUNCTION_REGISTERS = (1, 2, 4)
+FUNCTION_REGISTERS: Mapping[str, tuple[int, ...]] = {"exp": (1, 2, 4), "div": (2,), "sqrt": (2,)}
+"""Variants of a function's loop: registers a vector. Division and roots keep their one unit busy in any case."""
 STORING_SHAPES = ((4, 1, 1), (4, 1, 2), (2, 1, 2))
 STREAMING_SHAPES = ((1, 4, 1), (1, 1, 2))
 """Variants of a traffic loop: registers a vector, unroll, parts. A streamed vector is aligned: it is one register."""

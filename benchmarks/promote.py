@@ -242,14 +242,23 @@ class _Trial:
             rounds = process.rounds(sides, ROUNDS)
             self.note(rounds.conditions)
             pairs = {(a, b): _gain(rounds.pair(a, b)) for a in range(len(indices)) for b in range(len(sides)) if a != b}
-        over_plain = self.over_slow(process, lineup[0]) if is_slow else 0.0
         found: dict[tuple[int, Opponent], float] = {}
+        if not is_slow:
+            found = {(k, "baseline"): pairs[at, len(sides) - 1] for at, k in enumerate(indices)}
+        elif not all(map(self.is_far_above_plain, indices)):
+            over_plain = self.over_slow(process, lineup[0])
+            found = {(k, "baseline"): pairs.get((at, 0), 0.0) + over_plain for at, k in enumerate(indices)}
         for at, k in enumerate(indices):
-            stand_in = pairs.get((at, 0), 0.0) + over_plain
-            found[k, "baseline"] = stand_in if is_slow else pairs[at, len(sides) - 1]
             if (incumbent := self.finalists[k].incumbent) is not None:
                 found[k, "incumbent"] = pairs[at, next(b for b, c in enumerate(lineup) if c == incumbent and b != at)]
         return found
+
+    def is_far_above_plain(self, finalist: int) -> bool:
+        """Whether the launches so far settle that it beats the baseline: a slow one need not be timed again."""
+        builds = self.gains.get((finalist, "baseline"), [])
+        if sum(map(len, builds)) < self.terms.builds:
+            return False
+        return launches_estimate(builds, EARLY_MISS / len(self.finalists)).low > math.log1p(self.terms.least_gain)
 
     def over_slow(self, process: Launch, contestant: Contestant) -> float:
         samples = process.pair(contestant, self.harness.baseline, SLOW_ROUNDS)

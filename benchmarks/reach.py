@@ -9,7 +9,9 @@ must; ``process_vm_writev`` does not, and inputs are protected.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,15 +36,15 @@ class Memory:
 
     def read(self, address: int, into: NDArray[Any]) -> None:
         """Fill a C-contiguous array."""
-        view, done = memoryview(into.reshape(-1).view(np.uint8)), 0
+        view, done = into.reshape(-1).view(np.uint8).data, 0
         while done < len(view):
-            done += _moved(os.preadv(self._file, [view[done:]], address + done))
+            done += _moved(os.preadv(self._file, [view[done:]], _offset(address + done)))
 
     def write(self, address: int, values: NDArray[Any]) -> None:
         """Write a C-contiguous array there."""
-        view, done = memoryview(values.reshape(-1).view(np.uint8)), 0
+        view, done = values.reshape(-1).view(np.uint8).data, 0
         while done < len(view):
-            done += _moved(os.pwritev(self._file, [view[done:]], address + done))
+            done += _moved(os.pwritev(self._file, [view[done:]], _offset(address + done)))
 
     def close(self) -> None:
         """Let go of it."""
@@ -56,6 +58,12 @@ def opened(pid: int) -> Iterator[Memory]:
         yield memory
 
 
+def _offset(address: int) -> int:
+    if not 0 < address < sys.maxsize:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    return address
+
+
 def _moved(size_bytes: int) -> int:
     if size_bytes == 0:
         raise OSError("the process has ended")
@@ -65,11 +73,20 @@ def _moved(size_bytes: int) -> int:
 def processor_s(pid: int) -> float:
     """Processor time that all threads of a process have used, by the kernel's clock of that process.
 
+    Exact of a process that sleeps; of one that runs as old as the last tick of its processor, so up to 4 ms.
+
     Raises:
         OSError: the process is gone.
     """
     # as clock_getcpuclockid(3) numbers it, which Python does not offer
     return time.clock_gettime(~pid << 3 | _SCHEDULED)
+
+
+def waited_s(pid: int) -> float:
+    """Seconds for which the first thread of a process was ready to run and had no processor; 0 where nobody counts."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 def why_not(pid: int) -> str | None:

@@ -20,7 +20,7 @@ VECTOR_BYTES_BY_TARGET = {
     **dict.fromkeys(("skylakex", "cooperlake", "sapphirerapids", "avx512"), 64),
     **dict.fromkeys(("sandybridge", "bulldozer", "piledriver", "steamroller", "excavator"), 32),
     **dict.fromkeys(("haswell", "zen", "avx2"), 32),
-    **dict.fromkeys(("core2", "penryn", "nehalem", "prescott", "barcelona", "atom", "default"), 16),
+    **dict.fromkeys(("core2", "penryn", "nehalem", "prescott", "katmai", "barcelona", "atom", "default"), 16),
 }
 """Width of the registers that kernels for a target use, as far as it is known: OpenBLAS' names (its file TargetList),
 and torch's capabilities."""

@@ -52,10 +52,10 @@ class Team:
 
 
 def common_rate(ends_ns: Sequence[Sequence[int]], repeats: int) -> float:
-    """Repeats per second of several threads in the time that they have in common; 0 where they have none.
+    """Repeats per second of several threads in the time that they have in common; over all of it where they have none.
 
     A thread that is alone before the others start, or after they end, would count at a rate that all together never
-    reach.
+    reach. Of threads that never met, on a busy machine, all the work in all the time is the most that was shown.
 
     Args:
         ends_ns: for each thread the time of its start, then of the end of each chunk.
@@ -63,7 +63,7 @@ def common_rate(ends_ns: Sequence[Sequence[int]], repeats: int) -> float:
     """
     start, end = max(one[0] for one in ends_ns), min(one[-1] for one in ends_ns)
     if end <= start:
-        return 0.0
+        start, end = min(one[0] for one in ends_ns), max(one[-1] for one in ends_ns)
     done = sum(float(np.diff(np.interp([start, end], one, np.arange(len(one))))[0]) for one in ends_ns)
     return done * repeats / ((end - start) * 1e-9)
 

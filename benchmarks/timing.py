@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,21 +62,33 @@ class Driven:
         return now_ns() - start
 
 
+@dataclass
+class Turn:
+    """Where the next sample of a race begins, whoever takes it.
+
+    With a place of its own each, a contestant that is behind another finds what that one has just left in the caches:
+    equals then differed by up to 39 %, and more than half of their races found a winner.
+    """
+
+    at: int = 0
+
+
 class Rotating:
     """Each call on the next of many sets of arrays, so that none of its data is in a cache any more."""
 
-    def __init__(self, calls: Sequence[Call], outs: Sequence[NDArray[Any]]) -> None:
-        self.calls, self.outs, self.at = calls, outs, 0
+    def __init__(self, calls: Sequence[Call], outs: Sequence[NDArray[Any]], turn: Turn) -> None:
+        self.calls, self.outs, self.turn = calls, outs, turn
 
     @property
     def out(self) -> NDArray[Any]:
         """See ``Timing``."""
-        return self.outs[self.at]
+        return self.outs[self.turn.at]
 
     def time_ns(self, loops: int) -> int:
         """See ``Timing``."""
-        calls = list(itertools.islice(itertools.cycle(self.calls), self.at, self.at + loops))
-        self.at = (self.at + loops) % len(self.calls)
+        at = self.turn.at
+        calls = list(itertools.islice(itertools.cycle(self.calls), at, at + loops))
+        self.turn.at = (at + loops) % len(self.calls)
         start = now_ns()
         for call in calls:
             call()

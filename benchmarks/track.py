@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.contestant import Contestant, Task, callable_of
 from benchmarks.flush import flusher
 from benchmarks.race import warm_up
-from benchmarks.timing import SHORT_S, Called, Driven, Flushed, Rotating, Timing, Watched
+from benchmarks.timing import SHORT_S, Called, Driven, Flushed, Rotating, Timing, Turn, Watched
 from benchmarks.verify import Case, WrongError
 from kernels.language import Handle, SourceFolder
 from kernels.language.simd import address_of
@@ -68,7 +68,7 @@ class Track:
     """
 
     def __init__(self, loader: Loader, case: Case, contestants: Sequence[Contestant], rng: np.random.Generator) -> None:
-        self.loader, self.case, self.rng = loader, case, rng
+        self.loader, self.case, self.rng, self.turn = loader, case, rng, Turn()
         timings = [self._timing(contestant) for contestant in contestants]
         self.sides = [self._watched(timing) for timing in timings]
         self.is_driven = self._is_short(contestants)
@@ -83,7 +83,7 @@ class Track:
     def _timing(self, contestant: Contestant) -> Timing:
         calls = [self.loader.call(contestant, self.case, which) for which in range(len(self.case.sets))]
         if self.loader.task.policy == "rotate":
-            return Rotating(calls, [one.out for one in self.case.sets])
+            return Rotating(calls, [one.out for one in self.case.sets], self.turn)
         if self.loader.task.policy == "flush":
             return Flushed(calls[0], self._flush, self.case.out)
         return Called(calls[0], self.case.out)

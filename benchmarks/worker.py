@@ -49,6 +49,7 @@ class Limits:
         call_s: seconds of calls on awkward sizes, and what the first call on the problem has beyond its share.
         memory_bytes: address space beyond what inputs and reference take.
         answers: it is replaced after so many: loaded code is never unloaded.
+        slack_s: beyond all of them, before it is killed from outside: its own limits are exact, unless it lifts them.
     """
 
     start_s: float = 300.0
@@ -56,6 +57,7 @@ class Limits:
     call_s: float = 3.0
     memory_bytes: int = 4 << 30
     answers: int = 200
+    slack_s: float = 10.0
 
 
 @dataclass(frozen=True)

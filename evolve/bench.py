@@ -179,11 +179,17 @@ def machine_facts(here: Here, best: Mapping[str, Any], request: Request, say: Ca
 def _self_comparison(request: Request, say: Callable[[str], None]) -> dict[str, Any]:
     """How far equals seem to differ here and now."""
     from benchmarks import aa  # noqa: PLC0415 - imports numba
+    from benchmarks.exchange import ContestantFailedError  # noqa: PLC0415
     from benchmarks.harness import Harness  # noqa: PLC0415
 
     say("a function raced against itself")
     with Harness(replace(AA_PROBLEM, policy=request.policy), source_folder()) as harness:
-        races = aa.same(harness, aa.itself(harness), QUICK_TRIALS if request.is_quick else TRIALS)
+        try:
+            races = aa.same(harness, aa.itself(harness), QUICK_TRIALS if request.is_quick else TRIALS)
+        except ContestantFailedError as error:
+            raise EvolveError(
+                f"a function raced against itself failed ({error})", "`evolve doctor` looks why"
+            ) from error
     return {**aa.judged(races).as_dict(), "problem": AA_PROBLEM.kernel, "policy": request.policy}
 
 
@@ -260,6 +266,8 @@ def run_suites(champions: list[dict[str, Any]], facts: Mapping[str, Any], machin
             *(f"--benchmark-storage=file://{storage}", "--benchmark-save=bench"),
         ]
         _run(command, is_quiet=request.is_quiet)
+        if not measured.exists():  # pytest-benchmark saves nothing where all were skipped
+            raise EvolveError("nothing could be measured", "pytest says above why")
         found: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8"))
     file = max(set(storage.glob("*/*.json")) - before, key=lambda path: path.name)
     return Measured(found, file)

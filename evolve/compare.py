@@ -99,7 +99,7 @@ class Aligned:
         cells: every champion on every machine, row by row.
         genes: over machines.
         portable: None where no champion is known to run on all machines.
-        is_settled: False where further measurements could name another portable schedule.
+        is_settled: False where what is missing could name another portable schedule.
     """
 
     problem: Problem
@@ -108,6 +108,11 @@ class Aligned:
     genes: tuple[Gene, ...]
     portable: Portable | None
     is_settled: bool
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all machines are led by the same schedule."""
+        return all(cell.kind in ("own", "same") for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -249,10 +254,19 @@ def _aligned(
             command = _command(problem, files[home][problem], files[host][problem].profile)
             cell = replace(cell, note=f"on {labels[host]}: {command}")
         cells.append(cell)
-    candidates = [home for home in leaders if not _has(cells, home, "refused")]
-    is_settled = not any(_has(cells, home, "missing") for home in candidates)
-    genes = tuple(_genes(problem, leaders))
-    return Aligned(problem, leaders, tuple(cells), genes, _portable(leaders, cells), is_settled)
+    portable = _portable(leaders, cells)
+    is_settled = not any(_may_be_better(home, cells, portable) for home in leaders)
+    return Aligned(problem, leaders, tuple(cells), tuple(_genes(problem, leaders)), portable, is_settled)
+
+
+def _may_be_better(home: ProfileKey, cells: Sequence[Cell], portable: Portable | None) -> bool:
+    """Whether what is missing of a champion could make it the portable schedule."""
+    row = [cell for cell in cells if cell.home == home]
+    kinds = {cell.kind for cell in row}
+    if "missing" not in kinds or "refused" in kinds:
+        return False
+    worst = max((cell.cost.estimate for cell in row if cell.cost), default=0.0)
+    return portable is None or worst < portable.costs[portable.worst].estimate
 
 
 def _cell(home: ProfileKey, host: ProfileKey, leaders: Mapping[ProfileKey, Leader]) -> Cell:
@@ -279,10 +293,6 @@ def _command(problem: Problem, home: Sheet, host: Profile) -> str:
     if home.is_file:
         return f"{bench}{host.options} --with {home.source}"
     return f"{bench}{host.options} --with FILE (there: {bench}{home.profile.options} --save FILE)"
-
-
-def _has(cells: Iterable[Cell], home: ProfileKey, kind: CellKind) -> bool:
-    return any(cell.home == home and cell.kind == kind for cell in cells)
 
 
 def _portable(leaders: Mapping[ProfileKey, Leader], cells: Sequence[Cell]) -> Portable | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ class Diagnosis:
         readings: how busy the machine was.
         system: cores, huge pages, governor; whether a process may be bound to a core, whether layouts are random.
         threads: settings of thread counts found in the environment.
-        protections: by name why each is not active; empty where it is.
+        protections: what candidate code is kept from, tried out.
         folders: where sources and runs are kept.
         precision: what races of equals say; None where nothing can be measured.
         findings: what is not as it should be.
@@ -82,7 +82,7 @@ class Diagnosis:
     readings: quiet.Readings
     system: Mapping[str, Any]
     threads: Mapping[str, str]
-    protections: Mapping[str, str]
+    protections: tuple[sandbox.Protection, ...]
     folders: Mapping[str, str]
     precision: Precision | None
     findings: tuple[Finding, ...]
@@ -107,7 +107,7 @@ class Diagnosis:
             "readings": self.readings.as_dict(),
             "system": dict(self.system),
             "threads": dict(self.threads),
-            "protections": dict(self.protections),
+            "protections": [asdict(protection) for protection in self.protections],
             "folders": dict(self.folders),
             **measured,
             "objections": list(self.objections),
@@ -127,6 +127,8 @@ def examine(store_url: str, say: Say, extent: Extent = QUICK) -> Diagnosis:
     readings = quiet.read()
     say("the clock")
     clock, machine, system = timer(), fingerprint(), _system()
+    say("what candidates are kept from")
+    protections = sandbox.active()
     found = [*installation(), *settings(os.environ), *folders(store_url)]
     seen = None if any(finding.is_fatal for finding in found) else _precision(extent, say)
     disturbances = [
@@ -142,11 +144,25 @@ def examine(store_url: str, say: Say, extent: Extent = QUICK) -> Diagnosis:
         readings=readings,
         system={**_cores(machine), **system},
         threads={name: os.environ[name] for name in _THREAD_SETTINGS if name in os.environ},
-        protections={one.name: "" if one.is_active else one.reason for one in sandbox.active()},
+        protections=protections,
         folders={"store": store_url, "cache": os.environ.get("EVOLVE_CACHE") or _shown_cache()},
         precision=seen,
-        findings=(*found, *map(_of_machine, disturbances)),
+        findings=(*found, *_gaps(protections), *map(_of_machine, disturbances)),
     )
+
+
+def _gaps(protections: Sequence[sandbox.Protection]) -> list[Finding]:
+    """Protections that do not hold here."""
+    return [
+        Finding(
+            "protection",
+            f"{one.name}: {one.reason}",
+            "schedules of ours do no such thing, but another's kernel file might",
+            "run kernel files of others on a system that has what is missing, as in a container of its own",
+        )
+        for one in protections
+        if not one.is_active
+    ]
 
 
 def _system() -> dict[str, bool]:

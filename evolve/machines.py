@@ -62,9 +62,14 @@ def known_machine(store: Store) -> Machine:
 
 def described(store: Store, machine_id: str) -> str:
     """A machine in words: its id, and what it was restricted to."""
-    machine = store.machine(machine_id)
-    profile = machine.fingerprint.get("profile") if machine else None
+    profile = profile_of(store, machine_id)
     return f"machine {machine_id} ({profile})" if profile else f"machine {machine_id}"
+
+
+def profile_of(store: Store, machine_id: str) -> str:
+    """What a machine was restricted to, as in ``"avx2, 1 core"``; "" for the whole of it."""
+    machine = store.machine(machine_id)
+    return str(machine.fingerprint.get("profile") or "") if machine else ""
 
 
 def _introduced(store: Store) -> tuple[Machine, Fingerprint]:

@@ -19,6 +19,9 @@ from evolve.store import Individual, Publication, utc_now
 from kernels.language import Schedule
 
 FINALISTS = 4
+CLOSE = 0.05
+"""How far below the incumbent, in ln units, a search estimate may lie for its owner to be worth the launches: estimates
+err by some 2 %."""
 PLAIN = "baseline"
 
 
@@ -46,12 +49,13 @@ def publish(session: Session) -> None:
 
 
 def _finalists(session: Session) -> list[Individual]:
-    """The search's incumbent, and behind it the best others; none where nothing beat the baseline."""
+    """The search's incumbent, and behind it the best others that come close; none where nothing beat the baseline."""
     incumbent = session.title.individual
     if incumbent is None:
         return []
-    best = [i for i in session.individuals if i.is_paid and i.fitness is not None and i is not incumbent]
-    best = sorted(best, key=lambda i: i.fitness or 0.0, reverse=True)
+    least = (incumbent.fitness or 0.0) - CLOSE
+    paid = [i for i in session.individuals if i.is_paid and i.fitness is not None and i is not incumbent]
+    best = sorted((i for i in paid if (i.fitness or 0.0) >= least), key=lambda i: i.fitness or 0.0, reverse=True)
     return [incumbent, *best[: FINALISTS - 1]]
 
 
@@ -81,6 +85,7 @@ def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, prom
     estimate, bound = np.exp(champion.fitness or 0.0), session.around.bound
     details = {
         "builds": LAUNCHES,
+        "audited": fresh.audited,
         "promotion": promotion,
         "confidence": {name: one.as_dict() for name, one in confidence.items()},
         "search_estimate": float(estimate),

@@ -15,7 +15,7 @@ from benchmarks.harness import Harness
 from evolve.errors import Interrupted, UsageError
 from evolve.gate import NOISY, Gate, gate
 from evolve.lock import MeasuringLock
-from evolve.machines import described, known_machine
+from evolve.machines import described, known_machine, profile_of
 from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
@@ -145,12 +145,15 @@ def resume(store: Store, key: str, observer: Observer, admission: Admission = PO
 
 
 def _refuse_other_machine(store: Store, run: Run) -> None:
-    here = known_machine(store)
-    if here.id != run.machine:
-        raise UsageError(
-            f"run {run.id} was measured on {described(store, run.machine)}, this is {described(store, here.id)}",
-            "times of two machines do not mix; start a new run here",
-        )
+    here = known_machine(store).id
+    if here == run.machine:
+        return
+    is_profile = profile_of(store, here) != profile_of(store, run.machine)
+    way_out = "resume it with its own --isa and --cores, or start" if is_profile else "start"
+    raise UsageError(
+        f"run {run.id} was measured on {described(store, run.machine)}, this is {described(store, here)}",
+        f"times of two machines do not mix; {way_out} a new run here",
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.inference import Estimate
+from benchmarks.isa import INSTRUCTION_SETS
 from evolve.errors import CheckFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ class Profile:
     @property
     def options(self) -> str:
         """What ``evolve bench`` must be told to be this machine again, where it stands in for another."""
-        told = []
-        for word in str(self.fingerprint.get("profile", "")).split(", "):
-            count, _, _ = word.partition(" core")
-            told += [f"--cores {count}"] if count != word else [f"--isa {word}"] if word else []
+        words = str(self.fingerprint.get("profile", "")).split(", ")
+        told = [f"--isa {word}" for word in words if word in INSTRUCTION_SETS]
+        told += [f"--cores {word.partition(' ')[0]}" for word in words if word.endswith((" core", " cores"))]
         if self.policy != "hot":
             told.append(f"--policy {self.policy}")
         return "".join(f" {option}" for option in told)
@@ -267,9 +267,16 @@ def _leader(told: Mapping[str, Any], others: list[Mapping[str, Any]], left_out: 
         limit=(told.get("bound") or {}).get("limit", ""),
         speedups=speedups,
         guests=(*_guests(told, others, speedups), *_refused(told, left_out)),
-        flags=tuple(sorted({flag for seen in told.get("conditions", {}).values() for flag in seen["flags"]})),
+        flags=tuple(sorted({flag for seen in told.get("conditions", {}).values() for flag in doubtful(seen)})),
         run=str(told.get("run", "")),
     )
+
+
+def doubtful(conditions: Mapping[str, Any]) -> list[str]:
+    """The flags of a race that cast doubt on it; others describe it."""
+    from benchmarks.conditions import DISTURBANCES  # noqa: PLC0415 - imports numpy
+
+    return [str(flag) for flag in conditions["flags"] if flag in DISTURBANCES]
 
 
 def _guests(told: Mapping[str, Any], others: list[Mapping[str, Any]], speedups: Mapping[str, Estimate]) -> list[Guest]:
@@ -327,7 +334,7 @@ def sheet_of_run(store: Store, run: Run) -> Sheet:
     machine, best = store.machine(run.machine), store.best_ceilings(run.machine)
     latest = store.latest_ceilings(run.machine)
     ceilings = {"machine": run.machine, "measured_at": latest.measured_at, "best": best} if latest else {}
-    profile = Profile(run.machine, getattr(run, "policy", "hot"), machine.fingerprint if machine else {}, ceilings)
+    profile = Profile(run.machine, run.policy, machine.fingerprint if machine else {}, ceilings)
     problem = Problem(run.kernel, run.dtype, tuple(run.size), run.threads)
     schedule = store.individuals(run.id)[publication.evaluation - 1].evaluation.schedule
     leader = Leader(
@@ -337,9 +344,15 @@ def sheet_of_run(store: Store, run: Run) -> Sheet:
         fraction=_published_fraction(publication),
         limit=publication.bound_limit,
         speedups={PLAIN: publication.speedup, **publication.rivals},
+        flags=_published_flags(publication),
         run=run.id,
     )
     return Sheet(run.id, False, publication.measured_at, profile, {problem: leader})
+
+
+def _published_flags(publication: Publication) -> tuple[str, ...]:
+    seen = (launch.get("conditions", {"flags": ()}) for found in publication.samples.values() for launch in found)
+    return tuple(sorted({flag for conditions in seen for flag in doubtful(conditions)}))
 
 
 def _published_fraction(publication: Publication) -> Estimate:

@@ -353,7 +353,7 @@ def _second_openblas(core: str) -> ctypes.CDLL:
         raise Unavailable("this NumPy brings no OpenBLAS of its own")
     before = os.environ.get("OPENBLAS_CORETYPE")
     with tempfile.TemporaryDirectory() as folder:
-        copied = shutil.copy(own, Path(folder) / f"second_{own.name}")
+        copied = shutil.copyfile(own, Path(folder) / f"second_{own.name}")
         os.environ["OPENBLAS_CORETYPE"] = core
         try:
             return ctypes.CDLL(str(copied))

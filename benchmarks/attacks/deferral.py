@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -85,13 +86,14 @@ def late_thread() -> Call:
     return call
 
 
-@exhibit(FAMILY)
+@exhibit(FAMILY, may_pass=True)
 def many_threads() -> Call:
     """Frees itself from its processor and works with as many threads as the machine has, where one is allowed.
 
     Precedent: libraries that take all cores, held against a loop that has one.
     """
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
     @numba.njit(parallel=True, error_model="numpy")
     def call(a: Any, b: Any, s: Any, out: Any) -> None:

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.attacks.exhibit import TOTALS, Call, exhibit, exhibits_of
-from benchmarks.attacks.replay import honest, honest_totals
+from benchmarks.attacks.exhibit import Call, exhibit, exhibits_of
+from benchmarks.attacks.replay import honest
 from benchmarks.outcome import Conditions
 
 FAMILY = "tampering"
 
 _FASTER = 8
-HANG_S = 15.0
+HANG_S = 40.0
 """How long those hang that would for ever."""
 MARK = "evolve-attack"
 """Name of the processes and files that attacks leave behind; 15 letters at most."""
@@ -198,7 +198,7 @@ def forged_answer() -> Call:
 
     Precedent: gpu-mode/pygpubench: file descriptors patched.
     """
-    return lambda _a, _b, _s, _out: forge(10e-6)
+    return lambda _a, _b, _s, _out: forge(5e-6)
 
 
 @exhibit(FAMILY, is_bounded=True)
@@ -351,24 +351,22 @@ def answer_with_code() -> Call:
     return until_told(lambda connection: connection.send(_Payload()))
 
 
-@exhibit(FAMILY, TOTALS)
+@exhibit(FAMILY)
 def deaf_to_alarms() -> Call:
     """Takes the alarm that should end it off, and then does not return for a while.
 
     Precedent: limits that a process can lift itself are none.
     """
-    work, end = honest_totals(), time.monotonic() + HANG_S
 
-    def call(a: Any, out: Any) -> None:
-        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
-            signal.setitimer(timer, 0)
-        for number in (signal.SIGALRM, signal.SIGPROF):
+    def hang(_connection: Any) -> None:
+        for number, timer in ((signal.SIGALRM, signal.ITIMER_REAL), (signal.SIGPROF, signal.ITIMER_PROF)):
             signal.signal(number, signal.SIG_IGN)
+            signal.setitimer(timer, 0)
+        end = time.monotonic() + HANG_S
         while time.monotonic() < end:
-            work(a, out)
-        work(a, out)
+            pass
 
-    return call
+    return until_told(hang)
 
 
 EXHIBITS = exhibits_of(globals())

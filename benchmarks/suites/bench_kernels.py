@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 import kernels
 from benchmarks.contestant import Task, callable_of
 from benchmarks.flush import flusher
+from benchmarks.machine import fingerprint
 from benchmarks.race import loops_for
 from benchmarks.suites.comparison import Other, compare
 from benchmarks.suites.entries import Entry, entries, of_problem, read_champions
@@ -31,7 +32,6 @@ Call = Callable[[], Any]
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 100
 WARM_NS = 5_000_000
-POOL_BYTES = 128 << 20
 TIMING_S, QUICK_TIMING_S = 1.0, 0.05
 
 
@@ -139,4 +139,5 @@ def _flush(arrays: ArraySet) -> None:
 @functools.lru_cache(maxsize=1)
 def _case(task: Task) -> Case:
     """The same arrays for all contestants of a problem; the truth about them is worth keeping."""
-    return Case(task, task.size, task.seed, POOL_BYTES if task.policy == "rotate" else 0)
+    pool_bytes = 2 * fingerprint().caches[-1].bytes if task.policy == "rotate" else 0
+    return Case(task, task.size, task.seed, pool_bytes)

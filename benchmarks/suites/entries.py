@@ -10,6 +10,7 @@ from typing import Any
 
 import kernels
 from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, source_of
+from benchmarks.machine import fingerprint
 from kernels import Kernel
 from kernels.language import Schedule, SourceFolder
 
@@ -81,11 +82,6 @@ class Entry:
         return self.task.definition.space.schedule() if self.name == DEFAULT else None
 
     @property
-    def bound(self) -> Mapping[str, Any] | None:
-        """The attainable ``time_s`` and its ``limit``, where the champion's file says them."""
-        return self.champion.origin.get("bound") if self.champion else None
-
-    @property
     def is_rival(self) -> bool:
         """True for a library's answer."""
         return self.name in self.task.definition.rivals
@@ -97,8 +93,13 @@ class Entry:
 
     @property
     def objection(self) -> str:
-        """Why its schedule may not run on this machine; empty where it may."""
-        return "" if self.schedule is None else self.task.definition.space.is_legal(self.schedule) or ""
+        """Why it may not run on this machine; empty where it may."""
+        kernel, cores = self.task.definition, fingerprint().logical_cores
+        if self.task.dtype not in kernel.dtypes or len(self.task.size) != len(kernel.dims):
+            return f"{kernel.name} has no such problem here"
+        if self.task.threads > cores:
+            return f"{self.task.threads} threads on {cores} core{'s' * (cores > 1)}"
+        return "" if self.schedule is None else kernel.space.is_legal(self.schedule) or ""
 
     def contestant(self, folder: SourceFolder) -> Contestant:
         """The same, ready to be called; a schedule's source is written.

@@ -66,7 +66,7 @@ class Record:
             task, read = entry.task, Ceilings.from_dict
             roof = Roof(read(ceilings["latest"]), read(ceilings["best"]), fingerprint().caches)
             work = task.definition.work(task.size, task.dtype)
-            return bounds(work, task.dtype, roof, task.threads).efficiency
+            return bounds(work, task.dtype, roof, task.threads, task.policy).efficiency
         known = entry.champion.origin.get("bound") if entry.champion and not entry.is_guest else None
         return Bound(**known) if known else None
 

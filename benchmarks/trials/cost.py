@@ -45,11 +45,11 @@ def beside_samples(setting: Setting, trials: int = CANDIDATES) -> Sequence[Verdi
             took_s = time.perf_counter() - start
             beside += [took_s - sampled_s(outcome.samples)] if isinstance(outcome, Measured) else []
     found = median_estimate(beside)
-    what = "the harness' time for a candidate beside its samples, median"
+    what = "harness time beside the samples, median"
     holds = found.estimate < MOST_BESIDE_S
     bar = f"under {MOST_BESIDE_S * 1e3:.0f} ms"
     details = {"p95_s": float(np.percentile(beside, 95))}
-    return [Verdict("harness_cost", what, bar, found, "s", holds, len(beside), details)]
+    return [Verdict("harness_cost", what, bar, found, "s", holds, len(beside), details=details)]
 
 
 def _steps(rng: np.random.Generator, candidates: int) -> list[int]:
@@ -89,9 +89,10 @@ def racing(setting: Setting, trials: int = 5) -> Sequence[Verdict]:
     shares = [raced_s / fixed_s for raced_s, fixed_s in pairs]
     found = Estimate(float(np.median(shares)), min(shares), max(shares), 1.0)
     holds = found.estimate <= MOST_SHARE and right == trials
-    what = f"racing's samples, as a share of fixed 30 rounds' ({right} of {trials} with the same right pick)"
+    what = "racing, as a share of fixed 30 rounds"
     bar = f"at most {MOST_SHARE:.0%}"
-    return [Verdict("racing_cost", what, bar, found, "share", holds, trials, {"right": right})]
+    remark = f"{right} of {trials} with the same right pick"
+    return [Verdict("racing_cost", what, bar, found, "share", holds, trials, remark, {"right": right})]
 
 
 def _raced(harness: Harness, made: Sequence[Built]) -> Search:

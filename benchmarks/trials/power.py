@@ -37,7 +37,7 @@ def _verdict(gain: float, rounds: int, won: int, trials: int) -> Verdict:
     share = binomial_estimate(won, trials)
     return Verdict(
         name=f"power_{gain:g}",
-        what=f"a planted gain of {gain:.0%}, found in {rounds} rounds",
+        what=f"gain of {gain:.0%}, found in {rounds} rounds",
         bar=f"at least {POWERS[gain]:.0%}",
         found=share,
         unit="share",

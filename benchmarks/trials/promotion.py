@@ -23,15 +23,14 @@ def equals(setting: Setting, trials: int = TRIALS) -> Sequence[Verdict]:
     """Promotion of equals."""
     with _worlds(setting) as worlds:
         tally = _asked(worlds, setting, trials)
-    what = "equals by the promotion rule, in fresh builds and launches: promoted"
-    return [tally.verdict("aa_promotion", what, MOST_PROMOTED)]
+    return [tally.verdict("aa_promotion", "equals that are promoted", MOST_PROMOTED)]
 
 
 def beside_hog(setting: Setting, kind: str, trials: int = HOG_TRIALS) -> Sequence[Verdict]:
     """The same while a hog runs on the other core, or on the same where there is one only."""
     with _worlds(setting) as worlds, hog(kind, worlds[0].harness.cpus[0]):
         tally = _asked(worlds, setting, trials)
-    return [tally.verdict(f"hog_{kind}", f"the same beside a {kind} hog on the other core: promoted", 0)]
+    return [tally.verdict(f"hog_{kind}", f"the same beside a {kind} hog", 0)]
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ class Tally:
             unit="share",
             holds=promoted <= most,
             trials=trials,
+            remark=", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items()),
             details={"promoted": promoted, "verdicts": dict(self.verdicts), "flags": dict(self.flags)},
         )
 

@@ -33,12 +33,13 @@ def _agreement(what: str, spreads: Mapping[str, float], most: float, repeats: in
     worst = max(spreads, key=lambda name: spreads[name])
     return Verdict(
         name=f"ceilings_{what.lower()}",
-        what=f"ceilings, {repeats} sweeps: the {what} figure that differed most ({worst})",
+        what=f"ceilings: the worst {what} figure",
         bar=f"within {most:.0%}",
         found=Estimate(spreads[worst], min(spreads.values()), spreads[worst], 1.0),
         unit="share",
         holds=spreads[worst] <= most,
         trials=repeats,
+        remark=worst,
         details={"spreads": dict(spreads)},
     )
 
@@ -48,11 +49,12 @@ def _order(sweeps: Sequence[ceilings.Ceilings]) -> Verdict:
     wrong = len(faults) / len(sweeps)
     return Verdict(
         name="ceilings_order",
-        what="ceilings: sweeps in which an outer level was read faster than an inner one",
+        what="ceilings: levels out of order",
         bar="none",
         found=Estimate(wrong, wrong, wrong, 1.0),
         unit="share",
         holds=not faults,
         trials=len(sweeps),
+        remark=", ".join(faults),
         details={"faults": faults},
     )

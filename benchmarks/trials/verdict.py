@@ -38,6 +38,7 @@ class Verdict:
         unit: of ``found``: ``share``, ``s`` or ``factor``.
         holds: whether it meets the bar.
         trials: how often it was tried.
+        remark: what else is to be said of it.
         details: more figures, plain values.
     """
 
@@ -48,6 +49,7 @@ class Verdict:
     unit: str
     holds: bool
     trials: int
+    remark: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -93,9 +93,9 @@ class Targets:
 
     def check(self) -> None:
         """What cannot be written must fail before half an hour of measuring, not after it."""
-        from evolve.report.pyperf import check_available
-
         if self.pyperf:
+            from evolve.report.pyperf import check_available
+
             check_available()
         for path in (self.save, self.pyperf, self.results):
             if path is not None and not os.access(path.absolute().parent, os.W_OK):

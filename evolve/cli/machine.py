@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 Ceilings = Mapping[str, Any]
 
-_THREADS = "1"
-
 
 @options.command("machine", "evolve machine --json")
 @click.option("--remeasure", is_flag=True, help="Measure the ceilings once more; the best of all sweeps is kept.")
@@ -33,8 +31,8 @@ _THREADS = "1"
 def command(*, remeasure: bool, wait: bool, store: str | None, as_json: bool, quiet: bool) -> None:
     """Show this machine and its measured ceilings.
 
-    Arithmetic by mix of operations, traffic by cache level and pattern, latency. Ceilings are measured once, which
-    takes some seconds, and kept in the store.
+    Arithmetic by mix of operations, traffic by cache level and pattern, latency; one core, all cores, and narrower
+    instruction sets. Ceilings are measured once, which takes some seconds, and kept in the store.
     """
     from evolve.report.terminal import steps
 
@@ -71,49 +69,21 @@ def _plain(here: Here, best: Ceilings) -> dict[str, Any]:
 
 
 def _text(here: Here, best: Ceilings) -> str:
-    from evolve.report.text import facts
+    from evolve.report.machine import ceiling_tables, machine_facts
+    from evolve.report.text import facts, table
 
-    return "\n\n".join(
-        [
-            facts(_identity(here.machine.fingerprint)),
-            "arithmetic, one thread, in GFLOP/s\n" + _grid(_giga(best["flop_per_s"])),
-            "functions, one thread, in billions a second\n" + _grid(_giga(best["operations_per_s"])),
-            "traffic, one thread, in GB/s as a program counts them\n" + _grid(_giga(best["bytes_per_s"])),
-            "one dependent load\n" + facts([(level, _latency(value)) for level, value in best["latency_s"].items()]),
-            f"last measured {here.ceilings.measured_at[:19].replace('T', ' ')} UTC; shown is the best of all sweeps",
-        ]
-    )
-
-
-def _identity(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
-    from evolve.report.quantities import capacity
-
-    caches = ", ".join(f"{cache['level']} {capacity(cache['bytes'])}" for cache in machine["caches"])
-    cores = f"{machine['physical_cores']} with {machine['logical_cores']} hardware threads"
-    return [
-        ("machine", machine["machine_id"]),
-        ("cpu", f"{machine['cpu']} ({machine['llvm_cpu']}: {', '.join(machine['features'])})"),
-        ("cores", cores),
-        ("caches", caches + (" (assumed)" if machine["caches_assumed"] else "")),
-        ("memory", capacity(machine["memory_bytes"])),
-        ("system", machine["system"]),
-        ("with", ", ".join(f"{name} {version}" for name, version in machine["versions"].items())),
+    versions = ", ".join(f"{name} {version}" for name, version in here.machine.fingerprint["versions"].items())
+    tables = [
+        f"{found.title}\n" + table(["", *found.columns], [[label, *cells] for label, cells in found.rows])
+        for found in ceiling_tables(best)
     ]
+    return "\n\n".join([facts([*machine_facts(here.machine), ("with", versions)]), *tables, _when(here)])
 
 
-def _giga(values: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    return {row: {name: by[_THREADS] / 1e9 for name, by in columns.items()} for row, columns in values.items()}
+def _when(here: Here) -> str:
+    from evolve.report.text import paragraph
 
-
-def _grid(values: Mapping[str, Mapping[str, float]]) -> str:
-    from evolve.report.quantities import number
-    from evolve.report.text import table
-
-    header = list(next(iter(values.values())))
-    return table(["", *header], [[row, *[number(columns[name]) for name in header]] for row, columns in values.items()])
-
-
-def _latency(value_s: float) -> str:
-    from evolve.report.quantities import seconds
-
-    return seconds(value_s)
+    remarks = "; ".join(here.ceilings.values.get("remarks", ()))
+    at = here.ceilings.measured_at[:19].replace("T", " ")
+    said = f"last measured {at} UTC; shown is the best of all sweeps"
+    return paragraph(f"{said}. The last one: {remarks}" if remarks else said)

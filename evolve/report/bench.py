@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from evolve import __version__
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
-from evolve.report.text import facts, table
+from evolve.report.text import facts, paragraph, table
+from evolve.sheet import doubtful
 
 if TYPE_CHECKING:
     from evolve.bench import Results
@@ -77,7 +78,8 @@ def _repeated(repeats: Repeats) -> str:
         f"repeats: {agree} of {of} speedups ({percent(agree / of)}) lie within the interval of the other measurement "
         f"({_moment(repeats.before_at)}), {plain_agree} of {plain_of} over the plain loop"
     )
-    return f"{said}\n{table(('those that do not', 'before', 'now'), rows)}" if rows else said
+    told = paragraph(said)
+    return f"{told}\n{table(('those that do not', 'before', 'now'), rows)}" if rows else told
 
 
 def _moment(at: str) -> str:
@@ -122,8 +124,8 @@ def _under(one: Told) -> str:
 def _doubts(one: Told) -> Iterator[str]:
     """What was wrong with the machine while races went on, by opponent."""
     for name, seen in one.get("conditions", {}).items():
-        if seen["flags"]:
-            yield f"{', '.join(seen['flags'])} against {_opponent(name)}"
+        if flags := doubtful(seen):
+            yield f"{', '.join(flags)} against {_opponent(name)}"
 
 
 def _opponent(name: str) -> str:
@@ -169,7 +171,8 @@ def _listed(known: Mapping[str, str]) -> str:
 
 def _machine(results: Results) -> Iterator[str]:
     versions = {**results.machine.fingerprint.get("versions", {}), **results.suites["rivals"]["versions"]}
-    known = [*machine_facts(results.machine), ("with", _listed(versions))]
+    info = results.suites.get("machine_info", {})
+    known = [*machine_facts(results.machine), ("with", _listed(versions)), *_self_comparison(info), *_protections(info)]
     yield "## Machine"
     yield _table(("what", "value"), known)
     libraries = results.suites["rivals"]["libraries"]
@@ -178,6 +181,19 @@ def _machine(results: Results) -> Iterator[str]:
         yield _table(("package", "library", "version", "kernels for"), [_library(one) for one in libraries])
     remarks = [remark for one in libraries if (remark := _remark(one, results.machine.fingerprint))]
     yield from ["\n".join(f"- {remark}" for remark in remarks)] if remarks else []
+
+
+def _self_comparison(info: Told) -> Iterator[tuple[str, str]]:
+    if aa := info.get("aa"):
+        told = f"{percent(aa['spread'])} apart in 95 % of {aa['trials']} races of a function against itself"
+        yield "equals seem", f"{told}, {aa['false_positives']} of them with a winner"
+
+
+def _protections(info: Told) -> Iterator[tuple[str, str]]:
+    if known := info.get("protections"):
+        missing = [f"{one['name']} ({one['reason']})" for one in known if not one["is_active"]]
+        active = ", ".join(one["name"] for one in known if one["is_active"])
+        yield "contestants are confined in", f"{active}{'; not in ' if missing else ''}{', '.join(missing)}"
 
 
 def _library(one: Told) -> tuple[str, ...]:
@@ -233,7 +249,7 @@ def _conditions(leaders: Sequence[Told]) -> Iterator[str]:
     rows = [
         (
             *(_problem(one), _opponent(name), str(sum(one["rounds"][name])), str(seen["retakes"])),
-            *(str(seen["contended"]), percent(seen["steal_share"]), ", ".join(seen["flags"])),
+            *(str(seen["contended"]), percent(seen["steal_share"]), ", ".join(doubtful(seen))),
         )
         for one in leaders
         for name, seen in one.get("conditions", {}).items()
@@ -343,7 +359,7 @@ def _run(told: Told) -> tuple[str, ...]:
 
 def _ceilings(results: Results) -> Iterator[str]:
     yield "## Ceilings of the machine"
-    yield "The best of all sweeps, one thread; bytes as a program counts them."
+    yield "The best of all sweeps; of one thread where it does not say otherwise."
     for peaks in ceiling_tables(results.ceilings):
         yield f"{peaks.title}:"
         yield _table(("", *peaks.columns), [(label, *cells) for label, cells in peaks.rows])

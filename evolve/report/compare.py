@@ -169,6 +169,8 @@ def portable(one: Aligned, labels: Mapping[ProfileKey, str]) -> str:
     found = one.portable
     if found is None:
         return "not known: no champion has been measured on all machines"
+    if one.is_one:
+        return "all of them are led by the same schedule"
     costs = ", ".join(f"{labels[key]} {surcharge(cost)}" for key, cost in found.costs.items() if key != found.home)
     settled = "" if one.is_settled else "; others are not measured everywhere yet"
     return f"champion of {labels[found.home]}, at more time than with its own: {costs}{settled}"

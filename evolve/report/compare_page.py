@@ -11,7 +11,7 @@ import plotly.offline
 from evolve.compare import named
 from evolve.report.compare import origin, surcharge
 from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, RED, Drawing, Mark, Picture, bars, escaped
-from evolve.report.machine import machine_facts
+from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.page import template, write_page
 from evolve.report.quantities import fraction, percent
 from evolve.store import Machine
@@ -68,7 +68,11 @@ def page(comparison: Comparison) -> str:
 def _machine(profile: Profile, labels: Mapping[ProfileKey, str]) -> dict[str, object]:
     known = machine_facts(Machine(profile.machine, profile.fingerprint))
     caches = {"hot": "hold the data of the call before", "rotate": "hold data of other calls", "flush": "are empty"}
-    return {"label": labels[profile.key], "facts": [*known, ("before a call", f"caches {caches[profile.policy]}")]}
+    return {
+        "label": labels[profile.key],
+        "facts": [*known, ("before a call", f"caches {caches.get(profile.policy, profile.policy)}")],
+        "ceilings": ceiling_tables(profile.ceilings.get("best", {})),
+    }
 
 
 def _problem(one: Aligned, labels: Mapping[ProfileKey, str]) -> dict[str, object]:
@@ -87,6 +91,7 @@ def _problem(one: Aligned, labels: Mapping[ProfileKey, str]) -> dict[str, object
         "keys": list(one.leaders),
         "portable": one.portable,
         "is_settled": one.is_settled,
+        "is_one": one.is_one,
         "costs": _costs(one, labels),
     }
 
@@ -128,9 +133,9 @@ def fractions(comparison: Comparison) -> Picture | None:
     _axes(drawing, comparison.problems, places)
     height = 90 + _ROW * (len(places) + len(comparison.problems))
     caption = (
-        "Each dot is a machine's best schedule, held against what that same machine was measured to be capable of: the "
-        "nearer to the red line, the less is left to gain there. Bars are 95 % intervals. Dots do not say which machine "
-        "is faster."
+        "Each dot is a machine's best schedule, held against what that very machine was measured to be capable of: the "
+        "nearer to the red line, the less is left to gain there. Bars are 95 % intervals. Nothing here says which "
+        "machine is faster."
     )
     return drawing.picture("fractions", caption, height)
 

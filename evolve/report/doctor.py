@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ Told = Mapping[str, Any]
 LEVELS = {"same": "one process", "rebuilt": "two builds", "relaunched": "two launches"}
 """Of the A/A test, by their names in JSON."""
 
-_HEADER = ("what", "bar", "found", "95 % interval", "trials", "holds")
+_HEADER = ("what", "bar", "found", "interval", "trials", "holds")
 _HISTORY = "## Runs"
 
 
@@ -73,10 +74,12 @@ def _contention(found: Diagnosis) -> list[str]:
     return [f"disturbed {' and '.join(flags) or 'none'} of {seen['races']} races, {retaken} rounds retaken"]
 
 
-def _protections(protections: Mapping[str, str]) -> str:
-    active = [name for name, missing in protections.items() if not missing]
-    missing = [f"not {name} ({reason})" for name, reason in protections.items() if reason]
-    return ", ".join([*active, *missing])
+def _protections(protections: Sequence[Any]) -> str:
+    """What holds, by what holds it; what does not is among the findings."""
+    held: dict[str, list[str]] = {}
+    for one in protections:
+        held.setdefault(one.reason if one.is_active else "NOT ACTIVE", []).append(one.name)
+    return "; ".join(f"{', '.join(names)} ({by})" for by, names in held.items())
 
 
 # ---- noise
@@ -89,7 +92,10 @@ def _noise(found: Diagnosis) -> list[str]:
     noise = {"same": seen.noise.round, "rebuilt": seen.noise.build, "relaunched": seen.noise.launch}
     rows = [(LEVELS[name], *_level(level), f"{noise[name]:.2%}") for name, level in seen.levels.items()]
     header = ("equals raced in", "trials", "found a winner", "95 % of the ratios", "noise")
-    return [f"{table(header, rows)}\n(noise: of a round, a build, a launch)", facts(_gains(found))]
+    return [
+        f"{table(header, rows)}\n(noise of a round, a build, a launch; each build and launch is in several trials)",
+        facts(_gains(found)),
+    ]
 
 
 def _level(level: Any) -> tuple[str, str, str]:
@@ -112,7 +118,8 @@ def _gains(found: Diagnosis) -> Iterator[tuple[str, str]]:
 
 def verdicts_text(verdicts: Sequence[Verdict]) -> str:
     """The table of trials."""
-    return table(_HEADER, [_row(verdict) for verdict in verdicts])
+    remarks = [(verdict.name, verdict.remark) for verdict in verdicts]
+    return f"{table(_HEADER, [_row(verdict) for verdict in verdicts])}\n\n{facts(remarks)}"
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
@@ -123,7 +130,11 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     return verdict.what, verdict.bar, show(found.estimate), interval, str(verdict.trials), holds
 
 
-_UNITS = {"share": lambda value: f"{value:.1%}", "s": seconds, "factor": factor}
+_UNITS = {
+    "share": lambda value: "none" if math.isnan(value) else f"{value:.1%}",
+    "s": seconds,
+    "factor": factor,
+}
 
 
 def gallery_text(attacks: Told) -> str:
@@ -149,7 +160,7 @@ def markdown(told: Told, verdicts: Sequence[Verdict], measured_at: str, before: 
         "# What the doctor found",
         "`evolve doctor --full --results` writes this file: the newest run in full, and a line for every run.",
         f"## Latest: {measured_at}, machine {told['machine']}, evolve-kernels {__version__}",
-        _table(_HEADER, [_row(verdict) for verdict in verdicts]),
+        _table((*_HEADER, "remark"), [(*_row(verdict), verdict.remark) for verdict in verdicts]),
         _noise_markdown(told),
         _HISTORY,
         _history(verdicts, measured_at, told, before),

@@ -12,7 +12,7 @@ import numpy as np
 import kernels
 from evolve.errors import EvolveError
 from evolve.report.listing import listings
-from evolve.report.quantities import extents, number, percent, seconds
+from evolve.report.quantities import extents, number, percent, seconds, terms
 from evolve.tracker import summary
 from kernels.language import Schedule, TemplateError, specialise
 from kernels.language.bundle import bundle, reader
@@ -166,7 +166,8 @@ class _File:
             yield "Not measured in fresh processes: the run was not finished, so there is no figure to quote. Check it."
             return
         when = self.best["measured_at"][:10]
-        yield f"Measured on {when} in fresh processes, size {extents(self.run.size)}, {self.run.threads} thread, on"
+        held = f"size {extents(self.run.size)}, {terms(self.run.threads, self.run.policy)}"
+        yield f"Measured on {when} in fresh processes, {held}, on"
         yield f"{self.machine()}:"
         yield ""
         yield f"- {seconds(self.best['time_s'])} a call, {_ratio(self.best['speedup'], 'the plain Numba loop')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evolve.report.quantities import factor, number, percent, speedup
+from evolve.report.quantities import factor, percent, speedup
 
 Told = Mapping[str, Any]
 
@@ -38,12 +38,12 @@ def evidence(told: Told) -> list[tuple[str, str]]:
 
 
 def _launches(measured: Told) -> str:
+    if not measured["builds"]:  # an older evolve's
+        return f"{measured['launches']} launches"
     shrinkage = measured["shrinkage"]
     kept = f"; {percent(shrinkage)} of what the search believed in" if shrinkage else ""
-    return (
-        f"{measured['launches']} launches of {measured['builds']} new builds{kept}; a repeat of all this finds the "
-        "speedup within its interval in 95 % of cases"
-    )
+    made = f"{measured['launches']} launches of {measured['builds']} new builds, {measured['audited']} audited"
+    return f"{made}{kept}; a repeat of all this finds the speedup within its interval in 95 % of cases"
 
 
 def naive(told: Told) -> str:
@@ -66,7 +66,7 @@ def code(facts: Told | None) -> str:
     if facts["findings"]:
         return "; ".join(facts["findings"])
     width = f"vectors of {loop['vector_bytes']} bytes" if loop["vector_bytes"] else "single numbers"
-    fused = f"{number(loop['fused'])} fused multiply-adds" if loop["fused"] else "no fused multiply-add"
+    fused = f"{loop['fused']} fused multiply-adds" if loop["fused"] else "no fused multiply-add"
     return f"as claimed: the hot loop of {loop['function']} works on {width}, {fused} a turn"
 
 

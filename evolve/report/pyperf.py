@@ -1,13 +1,15 @@
 """What the suites measured, as a suite of pyperf: for those who have its tools.
 
-Each fresh process is one of pyperf's runs, each with as many values: pyperf takes samples of unequal count for
-significantly different without looking at them (``compare_to`` of 20 and 19 equal values says so; version 2.10).
+Each fresh process is one of pyperf's runs. All contestants get as many runs, and all runs as many values, though there
+are more: pyperf takes samples of unequal count for significantly different without looking at them (``compare_to`` of
+20 and 19 equal values says so; version 2.10).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.fresh import AGAINST_PLAIN, SLOW_LAUNCHES
 from evolve.errors import EvolveError, UsageError
 from evolve.sheet import PLAIN
 
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-VALUES = 3
-"""Of a run: as many rounds as any race has."""
+RUNS, VALUES = SLOW_LAUNCHES, AGAINST_PLAIN.least_rounds
+"""As many as even the slowest contestant has."""
 
 _REMEDY = 'install it with `pip install "evolve-kernels[export]"`'
 
@@ -71,11 +73,12 @@ def _benchmarks(suites: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], lis
 
 
 def _launches(told: Mapping[str, Any]) -> dict[str, list[Sequence[float]]]:
-    """By contestant the first values of each process: the leader's beside the plain loop, the others' beside it."""
+    """By contestant the first values of its first processes, the leader's from its races against the plain loop."""
     samples = told.get("samples", {})
     found = {name: [launch["opponent_s"][:VALUES] for launch in launches] for name, launches in samples.items()}
-    leader = {told["contestant"]: [launch["leader_s"][:VALUES] for launch in samples[PLAIN]]} if samples else {}
-    return {**found, **leader}
+    if samples:
+        found[told["contestant"]] = [launch["leader_s"][:VALUES] for launch in samples[PLAIN]]
+    return {name: launches[:RUNS] for name, launches in found.items()}
 
 
 def _figures(told: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -73,13 +73,10 @@ def speedup(estimate: Mapping[str, Any]) -> str:
     return f"{factor(estimate['estimate'])} [{number(estimate['low'])}, {number(estimate['high'])}]"
 
 
-_POLICIES = {"hot": "", "rotate": "data out of cache", "flush": "caches flushed"}
-
-
 def terms(threads: int, policy: str) -> str:
-    """On which terms a figure holds: ``1 thread``, ``2 threads, caches flushed``; hot caches go without saying."""
+    """On which terms a figure holds: ``1 thread``, ``2 threads, flush caches``; hot caches go without saying."""
     count = "1 thread" if threads == 1 else f"{threads} threads"
-    return ", ".join(filter(None, (count, _POLICIES.get(policy, policy))))
+    return count if policy == "hot" else f"{count}, {policy} caches"
 
 
 def fraction(estimate: Mapping[str, Any]) -> str:

@@ -156,17 +156,19 @@ def quarantined(told: Told) -> list[str]:
     found = told["quarantine"]
     if not found:
         return []
-    many = "1 evaluation was" if len(found) == 1 else f"{len(found)} evaluations were"
+    one = len(found) == 1
+    many = "1 evaluation was" if one else f"{len(found)} evaluations were"
+    where = found[-1]["folder"] or found[-1]["reason"]
     return [
-        f"{many} faster than this machine can be, and count for nothing: {found[-1]['folder'] or found[-1]['reason']}",
-        *(f"evaluation {one['evaluation']}: {one['reason']}" for one in found),
+        f"{many} faster than this machine can be and {'counts' if one else 'count'} for nothing: {where}",
+        *(f"evaluation {each['evaluation']}: {each['reason']}" for each in found),
     ]
 
 
 def _origin(told: Told) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     return [
-        ("machine", told["machine"]),
+        ("machine", f"{told['machine']} ({told['profile']})" if told["profile"] else told["machine"]),
         ("started", told["created_at"][:19].replace("T", " ") + " UTC"),
         ("with", versions),
     ]

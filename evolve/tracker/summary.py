@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from evolve.machines import profile_of
 from evolve.quarantine import folder_of
 from evolve.store.rows import plain
 from evolve.tracker.conditions import conditions
@@ -41,7 +42,7 @@ def summary(store: Store, run_id: str) -> dict[str, Any]:
     bound, publication = store.bound(run.id), store.publication(run.id)
     told = {
         "schema": SCHEMA,
-        **_identity(run),
+        **_identity(store, run),
         **_progress(store, run, individuals),
         "champion": _champion(individuals, bound, publication, store.checkpoints(run.id)),
         "naive_product": naive_product(individuals),
@@ -53,13 +54,14 @@ def summary(store: Store, run_id: str) -> dict[str, Any]:
     return {name: plain(value) for name, value in told.items()}
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def _identity(store: Store, run: Run) -> dict[str, Any]:
     return {
         "run": run.id,
         "name": run.name,
         "kernel": run.kernel,
         "problem": {"size": run.size, "dtype": run.dtype, "threads": run.threads, "policy": run.policy},
         "machine": run.machine,
+        "profile": profile_of(store, run.machine),
         "strategy": run.strategy,
         "seed": run.seed,
         "budget": run.budget,
@@ -150,7 +152,7 @@ def _fresh(best: Individual, publication: Publication | None, checkpoints: Seque
 def _measured(publication: Publication) -> dict[str, Any]:
     """How the published figures came about; what an older evolve did not keep is None, or empty."""
     kept = publication.details
-    names = ("builds", "shrinkage", "confidence", "promotion", "assembly")
+    names = ("builds", "audited", "shrinkage", "confidence", "promotion", "assembly")
     return {
         "launches": publication.launches,
         "rounds": publication.rounds,

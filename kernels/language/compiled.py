@@ -27,13 +27,13 @@ CACHE = "__pycache__"
 _INDEX, _DATA = ".nbi", ".nbc"
 
 
-class Locator(caching.InTreeCacheLocator):  # type: ignore[misc]
+class Locator(caching.InTreeCacheLocator):
     """Numba's name for what tells it where a function's compiled code lies; see the module."""
 
     scratch: ClassVar[Path | None] = None
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
-        super().__init__(function, file)
+        super().__init__(function, file)  # type: ignore[no-untyped-call]
         shared = Path(file).absolute().parent / CACHE / _processor()
         own = self.scratch / shared.name if self.scratch else shared
         self._cache_path = str(own)
@@ -45,13 +45,14 @@ class Locator(caching.InTreeCacheLocator):  # type: ignore[misc]
 @contextlib.contextmanager
 def located(scratch: Path | None) -> Iterator[None]:
     """Have Numba find and keep compiled code as above, for functions that are defined meanwhile."""
-    before = config.CACHE_LOCATOR_CLASSES
-    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Locator.__name__}"
+    settings: Any = config
+    before = settings.CACHE_LOCATOR_CLASSES
+    settings.CACHE_LOCATOR_CLASSES = f"{__name__}.{Locator.__name__}"
     Locator.scratch = scratch
     try:
         yield
     finally:
-        config.CACHE_LOCATOR_CLASSES = before
+        settings.CACHE_LOCATOR_CLASSES = before
         Locator.scratch = None
 
 
@@ -60,13 +61,14 @@ def keep_nothing_elsewhere() -> None:
 
     Numba has no setting for that: on Linux it takes a folder that is no longer writable for a fault.
     """
-    save = caching.Cache.save_overload
+    cache: Any = caching.Cache
+    save = cache.save_overload
 
-    def save_where_allowed(cache: Any, *arguments: Any) -> None:
+    def save_where_allowed(*arguments: Any) -> None:
         with contextlib.suppress(OSError):
-            save(cache, *arguments)
+            save(*arguments)
 
-    caching.Cache.save_overload = save_where_allowed
+    cache.save_overload = save_where_allowed
 
 
 def adopt(scratch: Path, folder: Path, modules: Collection[str]) -> None:

@@ -139,7 +139,7 @@ def built(tmp_path_factory):
             with harness.launch(1, folder) as process:
                 process.prove(plan.contestant)
                 found = process.assembly(plan.contestant)
-        shared = [file for file in harness.folder.path.rglob("*.nbc")]
+        shared = list(harness.folder.path.rglob("*.nbc"))
         return before, found, checked(found, claim_of(task, plan.contestant, fingerprint())), shared, folder.path
 
 

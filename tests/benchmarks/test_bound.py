@@ -214,7 +214,7 @@ counts = st.integers(0, 10**6)
     st.integers(1, 9),
     st.sampled_from(POLICIES),
 )
-def test_nothing_at_its_bound_is_rejected(operations, read, write, threads, policy):  # noqa: PLR0917
+def test_nothing_at_its_bound_is_rejected(operations, read, write, threads, policy):
     work = Work(operations, read, write)
     for dtype in ("float32", "float64"):
         found = bounds(work, dtype, Roof(_ceilings(), _ceilings(), CACHES), threads, policy)

@@ -72,6 +72,28 @@ def test_code_uses_no_wider_registers(tmp_path, name, register, wider):
         # a v in front is AVX' own encoding
         assert bool(re.search(r"\bv(add|fmadd|mov)\w*p[sd]", assembly)) == (name == "avx2")
     assert ("vfmadd" in simd) == (name == "avx2")
+    assert "$fma" not in simd  # the C library's, a call for every lane
+
+
+EXPONENTIAL = """
+import sys
+from pathlib import Path
+from benchmarks import isa
+isa.restrict("sse2")
+import numpy as np
+from benchmarks import microkernels
+from kernels.language import SourceFolder, specialise
+folder = SourceFolder(Path(sys.argv[1]))
+source = specialise(microkernels.function, {"name": "exp", "degree": 11, "lanes": 2}, "float64")
+x, out = np.linspace(-700, 700, 4096), np.zeros(4096)
+folder.load(folder.write(source)).function(x, out, 4096, 1)
+print(np.max(np.abs(out / np.exp(x) - 1)))
+"""
+
+
+@needs
+def test_exp_is_right_without_fused_multiply_add(tmp_path):
+    assert 0 < fresh(EXPONENTIAL, str(tmp_path)) < 5e-16
 
 
 @needs

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks import isolation
 from benchmarks.contestant import of_schedule, source_of
 from benchmarks.isolation import Child, share
 from benchmarks.worker import Limits, Place
@@ -114,13 +117,41 @@ def test_a_signal_from_elsewhere_is_told(child, build, number, answer):
     assert "failed" not in child.call(build(), 1.0)
 
 
-def test_an_answer_that_is_none_is_a_crash(child, build, monkeypatch):
-    child.call(build(), 1.0)
-    child.ask(build(), 1.0)
-    child.pipe.poll(60)
-    pipe = child.pipe
-    monkeypatch.setattr(type(pipe), "recv_bytes", lambda *_arguments: b"\xff nonsense")
-    assert child.answer() == {"failed": "Crashed", "reason": "what it answered is no answer"}
+@pytest.fixture
+def said(child, build, monkeypatch):
+    """What comes of a child that says something else than its answer, byte for byte, and then nothing more."""
+
+    def answer(message):
+        child.call(build(), 1.0)
+        monkeypatch.setattr(isolation, "_MESSAGE_S", 0.2)
+        honest, (ours, theirs) = child._pipe, multiprocessing.Pipe()
+        os.write(theirs.fileno(), message)
+        child._pipe, child._request = ours, {"do": "build", "token": "t"}
+        child.deadline_s = time.monotonic() + 10
+        try:
+            return child.answer()
+        finally:
+            honest.close()
+            theirs.close()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (struct.pack("!i", 9) + b"\xff nonsense", "what it answered is no answer"),
+        (struct.pack("!i", 17) + b'{"token": "else"}', "what it answered is no answer to what it was asked"),
+        (struct.pack("!i", 14) + b'{"token": "t"}', "what it answered is no answer to 'build'"),
+        (struct.pack("!i", 1000) + b"the half", "it answered by half"),
+        (b"\0", "it answered by half"),
+        (struct.pack("!i", -1), "what it answered is no answer"),
+        (struct.pack("!i", 1 << 30), "what it answered is no answer"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_crash(child, said, message, reason):
+    assert said(message) == {"failed": "Crashed", "reason": reason}
+    assert child.pid is None
 
 
 def test_an_unknown_request_is_a_crash_with_its_reason(child):
@@ -178,9 +209,32 @@ def test_a_child_has_the_processors_it_is_given(place, build):
     child.stop()
 
 
+def test_what_a_child_wrote_goes_with_it(child, place, build):
+    child.call(build(), 1.0)
+    scratch = child._scratch
+    assert scratch.is_dir()
+    (scratch / "left").write_text("over")
+    child.call(build(deed="segfault"), 1.0)
+    assert not scratch.exists()
+    assert not list(place.folder.glob("child-*"))
+
+
+def test_what_a_child_compiled_lies_beside_its_source_and_stays_as_it_is(child, place, build):
+    request = build(deed="honest copy", least=10_000)
+    names = {f"k{handle.key}" for handle in (request["candidate"].handle, *request["candidate"].driver)}
+    assert "failed" not in child.call(request, 1.0)
+    kept = list(place.folder.glob("__pycache__/*/*.nb[ci]"))
+    assert names <= {file.name.partition(".")[0] for file in kept}
+    stamps = {file: file.stat().st_mtime_ns for file in kept}
+    child.stop()
+    assert "failed" not in child.call(request, 1.0)
+    assert {file: file.stat().st_mtime_ns for file in kept} == stamps
+
+
 SCRIPT = """
 import sys, time
 import psutil
+from benchmarks import isolation
 from benchmarks.contestant import of_schedule, source_of
 from benchmarks.isolation import Child
 from benchmarks.worker import Place

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.conditions import LEAST_BANDWIDTH, LEAST_CLOCK, Look, Watch, disturbances
-from benchmarks.judge import condemned, is_doubtful, judged, would_win
+from benchmarks.judge import SLOWED, condemned, is_doubtful, judged, with_known_incumbent, would_win
 from benchmarks.outcome import Conditions, Impossible, Measured, Noisy, Retake, Samples
 from benchmarks.race import Raced, Rules
 
@@ -50,6 +50,12 @@ def test_what_beats_the_hardware_is_doubted_and_then_impossible():
     assert is_doubtful(outcome, RULES)
     assert condemned(outcome) is outcome
     assert len(outcome.samples.candidate_s) == 30
+
+
+@pytest.mark.parametrize(("known_s", "is_expected"), [(1e-3, False), (0.99e-3 / SLOWED, True)])
+def test_a_gain_over_an_incumbent_that_was_slowed_down_is_doubted_however_clear(known_s, is_expected):
+    outcome = judged(with_known_incumbent(samples(8.0), known_s), 0.0, 0.0)
+    assert is_doubtful(outcome, RULES) is is_expected
 
 
 @pytest.mark.parametrize(("speedup", "wins"), [(1.05, True), (1.0, False), (0.9, False)])

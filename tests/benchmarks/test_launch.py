@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import fresh
+from benchmarks.audit import UnseenError
 from benchmarks.contestant import Contestant
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import SLOW_LAUNCHES, SLOW_S, Opponent, against
 from benchmarks.harness import Harness
-from benchmarks.launch import fresh_build
+from benchmarks.launch import Launch, fresh_build
+from benchmarks.outcome import Samples
 from benchmarks.promote import Finalist, Terms, promote
 from benchmarks.race import Rules
+from benchmarks.worker import Limits
 from kernels.language import SourceFolder
 
 RULES = Rules(most_rounds=6, least_rounds=6, may_drop=False)
@@ -29,14 +33,14 @@ def planned(harness, **genes):
 
 
 def test_a_launch_races_what_its_own_process_compiled(harness):
-    once, fifty = planned(harness), planned(harness, passes=50)
-    with fresh_build(harness.folder, [once, fifty]) as folder, harness.launch(3, folder) as process:
+    once, fifty, wrong = planned(harness), planned(harness, passes=50), planned(harness, deed="wrong")
+    with fresh_build(harness.folder, [once, fifty, wrong]) as folder, harness.launch(3, folder) as process:
         rounds = process.rounds([once, fifty], RULES)
         assert sum(rounds.seconds[1]) > 5 * sum(rounds.seconds[0])
         assert process.pair(once, Contestant(None, rival="missing"), RULES) is None
         assert process.pair(once, Contestant(None, rival="mistaken"), RULES) is None
         with pytest.raises(ContestantFailedError, match="relative error"):
-            process.prove(planned(harness, deed="wrong", least=10_000))
+            process.prove(wrong)
 
 
 def test_a_source_that_was_changed_is_refused(harness, tmp_path):
@@ -49,24 +53,21 @@ def test_a_source_that_was_changed_is_refused(harness, tmp_path):
 
 
 def test_a_compilation_that_takes_too_long_fails_in_a_launch_too(task, folder):
-    from benchmarks.worker import Limits
-
-    with Harness(task, folder, limits=Limits(build_s=1.0)) as made:
-        endless = planned(made, deed="unrolled", least=0)
-        with (
-            fresh_build(made.folder, [endless]) as build,
-            made.launch(1, build) as process,
-            pytest.raises(ContestantFailedError, match="CompileFailed"),
-        ):
-            process.prove(endless)
+    with (
+        Harness(task, folder, limits=Limits(build_s=0.02)) as made,
+        fresh_build(made.folder, [made.baseline]) as build,
+        made.launch(1, build) as process,
+        pytest.raises(ContestantFailedError, match=r"CompileFailed: .* of processor time"),
+    ):
+        process.prove(made.baseline)
 
 
 def test_real_finalists_are_promoted_or_not(harness):
     once, ten = planned(harness), planned(harness, passes=2)
-    found = promote(harness, [Finalist(once, ten), Finalist(ten, once)], Terms(builds=2, rings=2))
+    found = promote(harness, [Finalist(once, ten), Finalist(ten, once)], Terms(builds=2, rings=1))
     assert found.decisions[1].verdict == "rejected"
     assert found.decisions[0].speedups["incumbent"].estimate > 1.2
-    assert 2 <= found.launches <= 4
+    assert found.launches == 2
 
 
 def test_publication_leaves_out_who_is_not_to_be_had_and_keeps_the_assembly(harness):
@@ -81,6 +82,31 @@ def test_publication_leaves_out_who_is_not_to_be_had_and_keeps_the_assembly(harn
     assert [len(launches) for launches in found.samples.values()] == [2, 2]
     assert said == [1, 2]
     assert "doubled" in found.assembly
+
+
+@pytest.mark.parametrize(
+    ("answers", "audited"), [([None], 2), (["too slow", None], 2), ([UnseenError("busy")], 0), (["a", "b"], None)]
+)
+def test_figures_that_fail_the_audit_twice_are_refused(harness, monkeypatch, answers, audited):
+    told = []
+
+    def audit(_child, _task, contestant, claimed_s, _rng):
+        told.append((contestant, claimed_s))
+        answer = answers[(len(told) - 1) % len(answers)]
+        if isinstance(answer, UnseenError):
+            raise answer
+        return answer
+
+    taken = {"baseline": Samples((1.0, 3.0), (4.0, 4.0), 1)}
+    monkeypatch.setattr(fresh, "audit", audit)
+    monkeypatch.setattr(fresh, "_one_launch", lambda *_arguments: taken)
+    monkeypatch.setattr(Launch, "assembly", lambda *_arguments: {})
+    if audited is None:
+        with pytest.raises(ContestantFailedError, match="audit: b"):
+            against(harness, harness.baseline, {}, launches=2)
+    else:
+        assert against(harness, harness.baseline, {}, launches=2).audited == audited
+    assert set(told) == {(harness.baseline, 2.0)}
 
 
 def test_a_slow_opponent_takes_part_in_fewer_launches():

@@ -9,7 +9,7 @@ from benchmarks import microkernels, peaks
 from benchmarks.arena import Arena
 from benchmarks.machine import Cache, fingerprint
 from benchmarks.peaks import Figure, Peaks, Variant, fill_with_cycle, repeats_of, run_alone, without_lock
-from benchmarks.points import DTYPES, MIXES, Needed, plateau_sets, working_sets
+from benchmarks.points import DTYPES, Needed, plateau_sets, working_sets
 from kernels.language import SourceFolder, specialise
 
 CACHES = (Cache("L1", 48 << 10, 64, 1), Cache("L2", 1 << 20, 64, 1), Cache("L3", 32 << 20, 64, 2))
@@ -103,7 +103,7 @@ def test_variants_far_from_the_best_are_sampled_in_the_first_passes_only():
         patch.setattr(peaks, "PASS_S", 0.0)
         for _ in range(5):
             figure.sample()
-    assert taken == {"slow": peaks.TRIAL_PASSES, "near": 5, "best": 5}
+    assert taken == {"slow": 2 * peaks.TRIAL_PASSES, "near": 10, "best": 10}
     assert figure.rate == 10.0
 
 
@@ -193,7 +193,7 @@ def test_traffic_loops_touch_every_element(folder, parts, is_streaming):
         assert run(microkernels.read)[:lanes].sum() == pytest.approx(expected.sum() + 2 * lanes)
 
 
-@pytest.mark.parametrize(("name", "expected"), [("add", 9.0), ("mul", 1.0), ("fma", 9.0), ("mul_add", 9.0), ("div", 1.0)])
+@pytest.mark.parametrize(("name", "expected"), [("add", 9.0), ("mul", 1.0), ("fma", 9.0), ("div", 1.0)])
 def test_chains_compute_what_they_say(folder, name, expected):
     source = specialise(microkernels.chain, {"name": name, "links": 4, "lanes": 2}, "float64")
     out = np.zeros(2)
@@ -237,15 +237,3 @@ def test_shared_levels_are_shared_between_threads_and_private_ones_are_not(folde
             assert elements[cache.level, "2"] == elements[cache.level, "1"] // share & -512
         assert elements["DRAM", "2"] == elements["DRAM", "1"] // 2 & -512
         made.close()
-
-
-def test_without_fma_a_product_and_a_sum_stand_for_it(folder, monkeypatch):
-    monkeypatch.setattr(Peaks, "has_fma", False)
-    with Arena() as arena:
-        made = _peaks(arena, folder, mixes=("fma", "add"), functions=("exp",), chains=("fma",))
-        fma, add = made.groups["arithmetic"]
-        assert len(fma.variants) == len(MIXES["mul_add"])
-        assert len(add.variants) == len(MIXES["add"])
-        assert made.groups["functions"][0].variants[-1].alone.func.__name__ == "library_exp"
-        list(made.measure_pass())
-        assert all(rate > 0 for rate in made.rates.values())

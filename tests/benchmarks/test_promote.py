@@ -139,6 +139,14 @@ def test_a_slow_baseline_is_paired_with_the_first_finalist_alone():
     assert found.champion == 1
 
 
+def test_a_slow_baseline_is_not_timed_again_once_all_are_far_above_it():
+    world = World(np.random.default_rng(4), {"baseline": 50.0, "incumbent": 1.0, "equal": 0.99}, launch_spread=0.002)
+    entered = [Finalist(named("incumbent"), named("equal")), Finalist(named("equal"), named("incumbent"))]
+    found = promote(world, entered, Terms(baseline_s=5.0))
+    assert found.launches > world.calls["baseline"] >= 3
+    assert all(one.speedups["baseline"].low > 10 for one in found.decisions)
+
+
 def test_who_fails_is_out_and_the_others_go_on():
     world = World(np.random.default_rng(6), {"baseline": 2.0, "f": 1.0, "broken": 0.1}, failing=("broken",))
     found = promote(world, [Finalist(named("broken")), Finalist(named("f"))])

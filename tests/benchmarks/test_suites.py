@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +98,19 @@ def test_what_the_space_forbids_is_an_objection():
     assert baseline.objection == leader.objection == ""
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dtype": "float16"}, "no such problem here"),
+        ({"size": (8, 8)}, "no such problem here"),
+        ({"threads": 4096}, "4096 threads on"),
+    ],
+)
+def test_a_problem_that_this_machine_cannot_take_is_an_objection(changes, reason):
+    *_, leader = entries(["triad"], [Champion.from_json({**_plain(), **changes})])
+    assert reason in leader.objection
+
+
 def test_champions_are_read_with_their_origin(tmp_path):
     path = tmp_path / "champions.json"
     path.write_text(json.dumps([_plain(run="triad-1", bound={"limit": "fma", "time_s": 1.0})]))
@@ -140,19 +153,21 @@ class KnownHarness:
     """Launches whose pairs are known; a missing library gives None."""
 
     def __init__(self):
-        self.seeds, self.pairs = [], []
+        self.folder, self.seeds, self.pairs = None, [], []
 
     @contextmanager
-    def launch(self, seed):
+    def launch(self, seed, folder):
+        assert folder == "a new build"
         self.seeds.append(seed)
-        yield SimpleNamespace(pair=self._pair)
+        yield SimpleNamespace(pair=self._pair, assembly=lambda _contestant: {})
 
     def _pair(self, candidate, incumbent, rules):
         self.pairs.append((candidate.rival, incumbent.rival, rules))
         return None if incumbent.rival == "torch" else _samples(1.0, 2.0)
 
 
-def test_each_launch_meets_every_opponent_on_inputs_of_its_own():
+def test_each_launch_meets_every_opponent_on_inputs_of_its_own(monkeypatch):
+    monkeypatch.setattr("benchmarks.fresh.fresh_build", lambda *_: nullcontext("a new build"))
     harness, told = KnownHarness(), []
     opponents = {name: Opponent(Contestant(None, rival=name), AGAINST_PEER) for name in ("numpy", "torch")}
     fresh = against(harness, Contestant(None, rival="mine"), opponents, 3, told.append)

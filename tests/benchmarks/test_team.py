@@ -17,8 +17,8 @@ def test_rate_of_threads_is_that_of_the_time_in_which_all_work():
     assert common_rate([first, [0, 3 * 10**9, 3 * 10**9 + 1]], 5) == pytest.approx(5 + 5 / 3)
 
 
-def test_threads_that_never_work_together_have_no_rate():
-    assert common_rate([[0, 5], [5, 9]], 1) == 0
+def test_of_threads_that_never_work_together_all_the_time_counts():
+    assert common_rate([[0, 10**9], [2 * 10**9, 4 * 10**9]], 6) == pytest.approx(2 * 6 / 4)
 
 
 def test_a_team_runs_every_call_in_a_thread_of_its_own():

@@ -1,10 +1,11 @@
+import functools
 import time
 
 import numpy as np
 import pytest
 
 from benchmarks.flush import LINE_BYTES, flusher, is_supported
-from benchmarks.timing import Called, Driven, Flushed, Rotating, StaleError, Watched
+from benchmarks.timing import Called, Driven, Flushed, Rotating, StaleError, Turn, Watched
 
 needs_x86 = pytest.mark.skipif(not is_supported(), reason="the instruction is x86's")
 
@@ -34,7 +35,7 @@ def test_driven_hands_the_count_over():
 def test_rotating_goes_round_and_tells_which_output_comes_next():
     outs = [np.zeros(1) for _ in range(3)]
     calls = [Counting(out) for out in outs]
-    timing = Rotating(calls, outs)
+    timing = Rotating(calls, outs, Turn())
     assert timing.out is outs[0]
     timing.time_ns(4)
     assert [call.calls for call in calls] == [2, 1, 1]
@@ -96,3 +97,14 @@ def test_who_works_in_the_first_call_only_is_found_out_by_the_second_sample():
     lazy.sample(1)
     with pytest.raises(StaleError):
         lazy.sample(1)
+
+
+def test_sides_that_rotate_go_on_where_the_other_stopped():
+    """Else the one that is behind would find what the other has just left in the caches."""
+    called, turn = [], Turn()
+    outs = [np.zeros(1) for _ in range(5)]
+    one, other = (Rotating([functools.partial(called.append, k) for k in range(5)], outs, turn) for _ in range(2))
+    for side, loops in ((one, 2), (other, 2), (one, 3)):
+        side.time_ns(loops)
+    assert called == [0, 1, 2, 3, 4, 0, 1]
+    assert other.out is outs[2]

@@ -185,6 +185,20 @@ def test_the_machine_is_told_with_what_the_rivals_call(results):
     assert remark in page
 
 
+def test_the_machine_is_told_with_its_floor_and_what_confines_contestants(results):
+    protections = [
+        {"name": "files", "is_active": True, "reason": "Landlock"},
+        {"name": "network", "is_active": False, "reason": "no seccomp"},
+    ]
+    info = {"aa": {"spread": 0.02, "trials": 20, "false_positives": 1}, "protections": protections}
+    measured = dataclasses.replace(results.measured, suites={**results.suites, "machine_info": info})
+    facts, _ = _tables(markdown(dataclasses.replace(results, measured=measured)))["Machine"]
+    told = {row["what"]: row["value"] for row in facts}
+    equal = "2 % apart in 95 % of 20 races of a function against itself, 1 of them with a winner"
+    assert told["equals seem"] == equal
+    assert told["contestants are confined in"] == "files; not in network (no seccomp)"
+
+
 @pytest.mark.parametrize("width", [64, None])
 def test_a_library_that_uses_the_whole_vector_gets_no_remark(results, width):
     library = {**OPENBLAS, "vector_bytes": width}
@@ -195,7 +209,7 @@ def test_a_library_that_uses_the_whole_vector_gets_no_remark(results, width):
 
 def test_ceilings_and_start_up_have_their_tables(results):
     found = _tables(markdown(results))
-    assert found["Ceilings of the machine"][0][0]["fma"] == "59.0 GFLOP/s"
+    assert found["Ceilings of the machine"][0][0]["fma"] == "59.0"
     assert found["Start-up"] == [[{"command": "`evolve --help`", "median": "61.2 ms", "least": "19.0 ms"}]]
 
 
@@ -364,11 +378,14 @@ def test_pyperf_reads_its_suite_with_equal_counts(tmp_path):
     import pyperf as tool
 
     leader = sheets.leader(sheets.genome())
-    leader["samples"]["numpy"] = [{**sheets.ROUNDS, "opponent_s": [0.1] * 9}] * 2
+    leader["samples"] = {name: [sheets.ROUNDS] * 5 for name in leader["samples"]}
+    leader["samples"]["numpy"] = [{**sheets.ROUNDS, "opponent_s": [0.1] * 9}] * 10
     pyperf.write(sheets.sheet("a" * 12, leader), tmp_path / "suite.json")
     found = {one.get_name(): one for one in tool.BenchmarkSuite.load(str(tmp_path / "suite.json")).get_benchmarks()}
     assert set(found) == {f"triad-float32-4096 {name}" for name in ("baseline", "numpy", "champion")}
-    assert {(one.get_nrun(), one.get_nvalue()) for one in found.values()} == {(2, 2 * pyperf.VALUES)}
+    assert {(one.get_nrun(), one.get_nvalue()) for one in found.values()} == {
+        (pyperf.RUNS, pyperf.RUNS * pyperf.VALUES)
+    }
     told = found["triad-float32-4096 numpy"].get_metadata()
     assert (told["machine"], told["policy"], told["leader_speedup_estimate"]) == ("a" * 12, "hot", 1.05)
     assert "hostname" not in told
@@ -466,6 +483,12 @@ def test_a_failed_benchmark_is_an_error_and_told_even_when_quiet(saying, capsys)
     with pytest.raises(EvolveError, match="a benchmark failed"):
         bench.run_suites([], {}, "m-1", Request(is_quiet=True))
     assert "numpy is wrong" in capsys.readouterr().err
+
+
+def test_where_all_were_left_out_nothing_was_measured(saying):
+    saying("print('7 skipped')")
+    with pytest.raises(EvolveError, match="nothing could be measured"):
+        bench.run_suites([], {}, "m-1", Request())
 
 
 def test_the_suites_get_the_champions_and_their_json_comes_back(saying):

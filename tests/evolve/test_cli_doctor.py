@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from benchmarks.inference import Estimate
 from benchmarks.noise import POWERS, Detection, Noise, witnessed
 from benchmarks.outcome import Conditions, Samples
 from benchmarks.precision import Precision
+from benchmarks.sandbox import Protection
 from benchmarks.trials.verdict import Verdict
 
 
@@ -42,26 +42,19 @@ def _precision(*, offset=0.0, spread=0.0, flags=()):
     )
 
 
-@dataclass(frozen=True)
-class Protection:
-    name: str
-    is_active: bool
-    reason: str = ""
-
-
 @pytest.fixture
 def found(monkeypatch):
     """Plants what races of equals find; on a quiet machine in order."""
 
-    def plant(**planted):
+    def plant(*, lacking=(), **planted):
+        held = [Protection(name, name not in lacking, "seccomp") for name in ("network", "programs")]
+        monkeypatch.setattr("benchmarks.sandbox.active", lambda: tuple(held))
         monkeypatch.setattr("evolve.doctor._precision", lambda _extent, _say: _precision(**planted))
 
     monkeypatch.setattr("benchmarks.quiet.read", lambda: quiet.Readings(0.0, 0.0, 0.0, 0.0))
     monkeypatch.setattr("benchmarks.quiet.standing_disturbances", lambda *_args, **_named: [])
     monkeypatch.setattr("evolve.doctor.claimants", lambda _name: [])
-    protections = [Protection("seccomp", True), Protection("Landlock", False, "the kernel has none")]
-    monkeypatch.setattr("benchmarks.sandbox.active", lambda: protections, raising=False)
-    monkeypatch.setattr("benchmarks.sandbox.aslr_is_off", lambda: True, raising=False)
+    monkeypatch.setattr("benchmarks.sandbox.aslr_is_off", lambda: True)
     plant()
     return plant
 
@@ -71,7 +64,7 @@ def test_a_quiet_machine_is_trusted_down_to_a_difference(evolve, found):
     assert code == 0
     assert re.search(r"^one process +40 ", out, re.MULTILINE)
     assert re.search(r"smallest gain +that rounds find in four of five races: [\d.]+% in 8,", out)
-    assert "seccomp, not Landlock (the kernel has none)" in " ".join(out.split())
+    assert "network, programs (seccomp)" in out
     assert out.splitlines()[-1] == "Measurements of this machine can be trusted."
     assert err.splitlines()[-1].startswith("next: ")
 
@@ -84,7 +77,7 @@ def test_json_keeps_its_promise(evolve, found):
     assert told["noise"]["round"] == pytest.approx(0.01, rel=0.2)
     gains = [told["smallest_gain"][rounds] for rounds in ("8", "15", "30", "60")]
     assert gains == sorted(gains, reverse=True)
-    assert told["protections"] == {"seccomp": "", "Landlock": "the kernel has none"}
+    assert told["protections"][0] == {"name": "network", "is_active": True, "reason": "seccomp"}
     assert told["system"].keys() >= {"huge_pages", "is_bound", "is_layout_fixed", "logical_cores"}
     assert (told["attacks"], told["trials"], told["findings"]) == (None, [], [])
 
@@ -103,6 +96,14 @@ def test_what_only_sentinels_see_is_a_finding(evolve, found):
     code, out, _ = evolve("doctor", "--json")
     (finding,) = json.loads(out)["findings"]
     assert (code, finding["name"], finding["detail"]) == (0, "contention", "memory: 40 of 40 races")
+
+
+def test_a_protection_that_does_not_hold_is_a_finding(evolve, found):
+    found(lacking=("network",))
+    code, out, _ = evolve("doctor", "--json")
+    (finding,) = json.loads(out)["findings"]
+    assert (code, finding["name"], finding["detail"]) == (0, "protection", "network: seccomp")
+    assert "network (NOT ACTIVE); programs (seccomp)" in evolve("doctor")[1]
 
 
 def test_what_makes_measuring_impossible_is_named(evolve, found, monkeypatch):
@@ -184,7 +185,7 @@ def tried(monkeypatch):
 
     def plant(*holds):
         verdicts = [
-            Verdict(f"trial_{k}", "what", "at most 5%", Estimate(0.01 * k, 0.0, 0.1), "share", hold, 40)
+            Verdict(f"trial_{k}", "what", "at most 5%", Estimate(0.01 * k, 0.0, 0.1), "share", hold, 40, "the remark")
             for k, hold in enumerate(holds)
         ]
         monkeypatch.setattr("evolve.trials.all_of", lambda _seen, _gallery, _say: verdicts)
@@ -198,8 +199,9 @@ def test_full_prints_the_table_and_keeps_the_figures(evolve, found, gallery, tri
     code, out, err = evolve("doctor", "--full", "--results", str(target))
     assert code == 0
     assert re.search(r"^what +at most 5% +1\.0% +0\.0% to 10\.0% +40 +yes$", out, re.MULTILINE)
+    assert re.search(r"^trial_1 +the remark$", out, re.MULTILINE)
     assert "results" in err
-    assert "| what | at most 5% | 1.0% | 0.0% to 10.0% | 40 | yes |" in target.read_text()
+    assert "| what | at most 5% | 1.0% | 0.0% to 10.0% | 40 | yes | the remark |" in target.read_text()
     assert len(json.loads(evolve("doctor", "--full", "--json")[1])["trials"]) == 2
 
 

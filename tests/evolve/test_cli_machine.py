@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+from evolve.store import Ceilings, open_store, utc_now
+
 # ---- kernels
 
 
@@ -65,8 +67,21 @@ def test_machine_shows_what_is_known_and_measures_nothing(evolve, known_machine,
     assert known_machine.machine_id in out
     assert re.search(r"^float64 +59\.0$", out, re.MULTILINE)
     assert re.search(r"^DRAM +20\.0$", out, re.MULTILINE)
-    assert re.search(r"^L1 +2\.00 ns$", out, re.MULTILINE)
+    assert re.search(r"^L1 +2\.00$", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) <= 100
     assert err.startswith("next: ")
+
+
+def test_machine_says_what_was_wrong_with_the_last_sweep_and_shows_all_cores(evolve, known_machine, url):
+    with open_store(url) as store:
+        values = dict(store.latest_ceilings(known_machine.machine_id).values)
+        values["flop_per_s"] = {"float64": {"fma": {"1": 59e9, "2": 117e9}}}
+        values |= {"remarks": ["not bound to cores: no permission"], "chain_latency_s": {"float64": {"add": 1e-9}}}
+        store.add_ceilings(Ceilings(known_machine.machine_id, utc_now(), values))
+    out = evolve("machine")[1]
+    assert "The last one: not bound to cores: no permission" in " ".join(out.split())
+    assert re.search(r"^float64, 2 cores +117$", out, re.MULTILINE)
+    assert re.search(r"^float64 +1\.00$", out, re.MULTILINE)
 
 
 def test_machine_json_keeps_its_promise(evolve, known_machine):

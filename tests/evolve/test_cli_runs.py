@@ -159,9 +159,9 @@ def test_show_says_under_which_conditions_it_was_measured(evolve, url, plant):
         run = plant(store, outcomes=outcomes, policy="rotate", gate="noisy")
     text = " ".join(evolve("show")[1].split())
     for what in (
-        "matmul 64x64x32 float64, 1 thread, data out of cache",
-        "measured on a noisy machine: equals differ by 20 %; 1 of 2 races disturbed; marks of races: memory 1, floor 1;",
-        "1 evaluation was faster than this machine can be, and count for nothing: 1e-9 s a call",
+        "matmul 64x64x32 float64, 1 thread, rotate caches",
+        "measured on a noisy machine: equals differ by 20 %; 1 of 2 races disturbed; marks of races: memory 1, floor",
+        "1 evaluation was faster than this machine can be and counts for nothing: 1e-9 s a call",
     ):
         assert what in text
     told = json.loads(evolve("show", "--json")[1])
@@ -309,20 +309,20 @@ def test_resume_goes_on_with_the_run_named(evolve, started, planted):
 # ---- report and export
 
 
-def test_report_prints_the_path_alone_on_stdout(evolve, stopped, monkeypatch):
+def test_report_prints_the_path_alone_on_stdout(evolve, planted, monkeypatch):
     monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path: path)
     code, out, err = evolve("report")
     assert code == 0
-    assert out == f"{Path(os.environ['EVOLVE_CACHE']) / 'reports' / stopped.id}.html\n"
+    assert out == f"{Path(os.environ['EVOLVE_CACHE']) / 'reports' / planted.id}.html\n"
     assert err.startswith("next: ")
 
 
-def test_export_writes_to_stdout_or_a_file(evolve, stopped, monkeypatch, tmp_path):
+def test_export_writes_to_stdout_or_a_file(evolve, planted, monkeypatch, tmp_path):
     monkeypatch.setattr("evolve.report.export.standalone", lambda _store, run_id: f"# {run_id}\n")
-    assert evolve("export", stopped.id)[:2] == (0, f"# {stopped.id}\n")
+    assert evolve("export", planted.id)[:2] == (0, f"# {planted.id}\n")
     target = tmp_path / "mine.py"
-    code, out, err = evolve("export", stopped.id, "-o", str(target))
-    assert (code, out, target.read_text()) == (0, "", f"# {stopped.id}\n")
+    code, out, err = evolve("export", planted.id, "-o", str(target))
+    assert (code, out, target.read_text()) == (0, "", f"# {planted.id}\n")
     assert f"python {target}" in err
 
 
@@ -334,9 +334,9 @@ def test_no_champion_no_export(evolve, url, plant):
     assert "no champion" in err
 
 
-def test_a_target_that_cannot_be_written_is_reported(evolve, stopped, monkeypatch):
+def test_a_target_that_cannot_be_written_is_reported(evolve, planted, monkeypatch):
     monkeypatch.setattr("evolve.report.export.standalone", lambda _store, _run: "text")
-    code, _, err = evolve("export", stopped.id, "-o", "/proc/mine.py")
+    code, _, err = evolve("export", planted.id, "-o", "/proc/mine.py")
     assert code == 1
     assert err.startswith("evolve: ")
     assert err.count("\n") == 1

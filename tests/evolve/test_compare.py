@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import re
 import runpy
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import isa
+from evolve import bench
+from evolve.bench import Request
 from evolve.compare import compare
 from evolve.errors import CheckFailedError, UsageError
 from evolve.report.compare import plain, text
@@ -90,6 +98,22 @@ def test_what_is_missing_comes_with_the_command_that_measures_it(compared):
     assert re.fullmatch(r"on avx2, 1 core: evolve bench triad --isa avx2 --cores 1 --with \S+0\.json", cell.note)
     assert found.problems[0].portable.home == (B, "hot")
     assert not found.problems[0].is_settled
+
+
+def test_what_is_missing_may_be_settled_by_what_is_known(compared):
+    first, second = sheets.pair()
+    third = sheets.sheet("c" * 12, sheets.leader(sheets.genome(unroll=2)), day=3)
+    for name, schedule, cost in (("a" * 12, 1, 1.5), ("b" * 12, 4, 1.2)):
+        info = sheets.guest(name, sheets.genome(unroll=schedule))
+        third["benchmarks"].insert(0, {**third["benchmarks"][0], "extra_info": info})
+        third["benchmarks"][-1]["extra_info"]["speedups"][f"champion of {name}"] = sheets.ratio(cost)
+    assert not compared(first, second, third).problems[0].is_settled
+    visit = {**second["benchmarks"][0], "extra_info": sheets.guest("c" * 12, sheets.genome(unroll=2))}
+    second["benchmarks"].insert(0, visit)
+    second["benchmarks"][-1]["extra_info"]["speedups"]["champion of " + "c" * 12] = sheets.ratio(1.3)
+    [one] = compared(first, second, third).problems
+    assert one.portable.home == (B, "hot")
+    assert one.is_settled
 
 
 def test_an_earlier_champion_says_nothing_of_the_present_one(compared):
@@ -329,6 +353,26 @@ def test_a_published_run_is_a_sheet_too(planted, url):
     assert leader.schedule == Schedule({"mr": 1})
 
 
+def test_the_samples_of_a_run_give_its_interval_and_its_doubts(planted, url):
+    with open_store(url) as store:
+        launches = [
+            {
+                "candidate_s": [0.05, t],
+                "incumbent_s": [0.1, 0.1],
+                "loops": 1,
+                "conditions": {"flags": ["steal", "floor"]},
+            }
+            for t in (0.05, 0.051, 0.049)
+        ]
+        published = dataclasses.replace(
+            store.publication(planted.id), samples={"baseline": launches, "numpy": launches[:2]}
+        )
+        store.add_publication(published)
+        [leader] = sheet_of_run(store, planted).leaders.values()
+    assert 0 < leader.fraction.low < 0.8 < leader.fraction.high < 2
+    assert leader.flags == ("steal",)
+
+
 def test_an_unpublished_run_has_nothing_to_compare(evolve, plant, url):
     with open_store(url) as store:
         run = plant(store, is_published=False)
@@ -386,3 +430,65 @@ def test_a_page_that_cannot_be_written_is_told(evolve, files, tmp_path):
     code, _, err = evolve("compare", *files, "--report", str(tmp_path / "no" / "x.html"))
     assert code == 1
     assert "cannot be written" in err
+
+
+# ---- one machine standing in for two
+
+
+@pytest.fixture(scope="module")
+def profiles(tmp_path_factory):
+    """Files of the suites, run with SSE2 alone and with AVX2 alone, each with the other's champion as a guest."""
+    folder = tmp_path_factory.mktemp("profiles")
+    problem = {"kernel": "triad", "size": [4096], "dtype": "float32", "threads": 1}
+    names = [name for name in ("sse2", "avx2") if not _missing(name)]
+    if len(names) < 2:
+        pytest.skip("this CPU has not both instruction sets")
+    own = {"sse2": sheets.genome(unroll=1), "avx2": sheets.genome(unroll=4)}
+    ids = {name: _machine_id(isa.environment(name)) for name in names}
+    for name, other in (names, reversed(names)):
+        guest = {**problem, "schedule": own[other], "home": {"machine": ids[other], "profile": other, "policy": "hot"}}
+        champions = sheets.write(folder, f"champions-{name}.json", [{**problem, "schedule": own[name]}, guest])
+        command = [
+            *bench.pytest_command(Request(("triad",), is_quick=True)),
+            *(f"--champions={champions}", f"--benchmark-json={folder / name}.json"),
+        ]
+        environment = {**os.environ, **isa.environment(name), "EVOLVE_CACHE": str(folder)}
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment, cwd=bench.SUITES.parents[1]
+        )
+        assert done.returncode == 0, done.stdout
+    return [folder / f"{name}.json" for name in names]
+
+
+def _missing(name):
+    try:
+        return isa.environment(name) is None
+    except isa.RestrictionError:
+        return True
+
+
+def _machine_id(environment):
+    script = "from benchmarks.machine import fingerprint; print(fingerprint().machine_id)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_profiles_of_one_machine_are_compared_as_machines(profiles, evolve):
+    code, out, err = evolve("compare", *map(str, profiles), "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert [one["label"] for one in told["machines"]] == ["sse2", "avx2"]
+    [problem] = told["problems"]
+    assert [cell["kind"] for cell in problem["cross"]] == ["own", "measured", "measured", "own"]
+    assert all(cell["fraction"]["estimate"] > 0 for cell in problem["cross"])
+    assert problem["portable"] is not None
+    assert problem["is_settled"]
+
+
+@pytest.mark.slow
+def test_profiles_carry_their_instruction_set_and_no_host(profiles):
+    widths = [json.loads(path.read_text())["machine_info"]["fingerprint"]["vector_bytes"] for path in profiles]
+    assert widths == [16, 32]
+    assert all(socket.gethostname() not in path.read_text().split('"') for path in profiles)

@@ -39,7 +39,7 @@ def wait_for(process, store, count):
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
     rng = np.random.default_rng()
-    run = ("run", "matmul", "--size", "64", "--budget", f"{EVALUATIONS}evals", "--seed", "5", "-q")
+    run = ("run", "matmul", "--size", "64", "--budget", f"{EVALUATIONS}evals", "--seed", "5", "--anyway", "-q")
     process, known = start(*run, store=real_store), {}
     for kill in range(3):
         wait_for(process, real_store, 1 + 8 * kill)
@@ -49,8 +49,8 @@ def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
         after = outcomes(real_store)
         assert known.items() <= after.items(), "what was stored before is still there, unchanged"
         known = after
-        process = start("resume", "latest", "-q", store=real_store)
-    _, errors = process.communicate(timeout=180)
+        process = start("resume", "latest", "--anyway", "-q", store=real_store)
+    _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors.decode()
     done = outcomes(real_store)
     assert known.items() <= done.items()
@@ -65,7 +65,7 @@ def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
 
 @pytest.mark.slow
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(real_store):
-    process = start("run", "matmul", "--size", "64", "--budget", "10m", store=real_store)
+    process = start("run", "matmul", "--size", "64", "--budget", "10m", "--anyway", store=real_store)
     wait_for(process, real_store, 3)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -11,11 +11,10 @@ import pytest
 
 import kernels
 from benchmarks.inference import Estimate
-from benchmarks.outcome import CompileFailed, Measured, Samples, Wrong
+from benchmarks.outcome import CompileFailed, Conditions, Impossible, Measured, Samples, Wrong
 from evolve.errors import EvolveError, UsageError
 from evolve.report import figures, html
 from evolve.report.genes import genes
-from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import factor
 from evolve.store import (
     Batch,
@@ -62,7 +61,7 @@ def toy(monkeypatch):
     monkeypatch.setattr(kernels, "get", lambda _name: TOY)
 
 
-def run_in(store, *, seed=1, name=None, control_share=0.25):
+def run_in(store, *, seed=1, name=None, control_share=0.25, policy="hot"):
     known = {"cpu": "A <fast> CPU", "logical_cores": 2, "physical_cores": 1}
     store.add_machine(Machine("a1b2c3d4e5f6", known))
     return store.create_run(
@@ -79,6 +78,7 @@ def run_in(store, *, seed=1, name=None, control_share=0.25):
             machine="a1b2c3d4e5f6",
             versions={"numba": "0.68.1"},
             name=name,
+            policy=policy,
         )
     )
 
@@ -261,6 +261,26 @@ def test_a_failed_run_gives_its_reason_escaped(store, toy):
     assert "error &lt;1&gt; &amp; more" in page
 
 
+def test_a_noisy_machine_disturbed_races_and_impossible_figures_are_said_at_the_top(store, toy):
+    run = run_in(store, policy="flush")
+    store.add_event(run.id, "started")
+    store.add_event(run.id, "noisy", "machine too noisy to judge: equals differ by <20> %")
+    asked = [Evaluation(run.id, n, 0, n - 1, "search", "mutate", dict(SPACE.default), (), f"k{n}") for n in (1, 2)]
+    store.add_batch(Batch(run.id, 0, utc_now()), asked)
+    disturbed = Samples((0.1,) * 6, (1.0,) * 6, 1, conditions=Conditions(flags=("steal",)))
+    store.add_outcome(OutcomeRecord(run.id, 1, Measured(time_s=0.1, samples=disturbed), utc_now(), fitness=0.7))
+    store.add_outcome(OutcomeRecord(run.id, 2, Impossible("1e-09 s a call"), utc_now()))
+    page = html.page(store, run.id)
+    text = words(page)
+    assert "Measured on a noisy machine, as was asked for: equals differ by &lt;20&gt; %." in text
+    assert "1 evaluation was faster than this machine can be and counts for nothing: 1e-09 s a call" in text
+    assert "evaluation 2: 1e-09 s a call" in text
+    assert "1 of 1 races disturbed; marks of races: steal 1." in text
+    assert "1 thread, flush caches" in text
+    assert "--policy flush" in text
+    assert "Impossible 1" in text
+
+
 def test_an_unpublished_champion_is_called_an_estimate(store, toy):
     run = run_in(store, control_share=0.0)
     evaluate(store, run, 30, control=False)
@@ -320,27 +340,6 @@ def test_a_gene_that_means_nothing_for_the_champion_is_said_to(store, toy):
     ]
     assert gene.champions is None
     assert not any(value.is_champions for value in gene.values)
-
-
-def test_ceilings_become_tables_with_units():
-    tables = ceiling_tables(
-        {
-            "flop_per_s": {"float64": {"fma": {"1": 58.9e9}, "add": {"1": 29e9, "2": 58e9}}, "float32": {}},
-            "latency_s": {"L1": 1.1e-9, "DRAM": 9.5e-8},
-            "clock_hz": 3.6e9,
-            "measured_at": "2026",
-        }
-    )
-    assert [(t.columns, t.rows) for t in tables] == [
-        (("fma", "add", "add 2"), (("float64", ("58.9 GFLOP/s", "29.0 GFLOP/s", "58.0 GFLOP/s")),)),
-        (("",), (("L1", ("1.10 ns",)), ("DRAM", ("95.0 ns",)))),
-        (("",), (("", ("3.60 GHz",)),)),
-    ]
-
-
-def test_machines_of_which_little_is_known_are_described():
-    assert machine_facts(None) == []
-    assert machine_facts(Machine("abc", {})) == [("machine", "abc")]
 
 
 def test_an_unknown_run_and_an_unwritable_place_are_one_line(store, finished, tmp_path):

@@ -14,6 +14,7 @@ from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import Fresh
 from benchmarks.harness import Built, Incumbent, Plan
 from benchmarks.outcome import Crashed, Impossible, Measured, Noisy, Samples
+from benchmarks.promote import Decision, Promotion
 from evolve import publish as publishing
 from evolve.budget import Budget
 from evolve.champion import title_of
@@ -224,6 +225,10 @@ def test_a_champion_that_fails_when_measured_afresh_gives_way_to_the_next(store,
             raise ContestantFailedError("Crashed: died of SIGSEGV")
         return Fresh({publishing.PLAIN: [Samples((0.5,) * 6, (1.0,) * 6, 1)] * 5})
 
+    def undecided(_session, finalists):
+        return Promotion(tuple(Decision("undecided") for _ in finalists), 0.01, 3, 3, {})
+
+    monkeypatch.setattr(publishing, "_promotion", undecided)
     monkeypatch.setattr(publishing, "_fresh", fails_at_first)
     publishing.publish(made)
     assert len(tried) == 2

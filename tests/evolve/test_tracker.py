@@ -312,7 +312,7 @@ def test_a_run_with_nothing_in_it_has_a_summary(store):
     run = new_run(store)
     found = told(store, run)
     assert set(found) >= PROMISED
-    assert found["problem"] == {"size": [64, 64, 64], "dtype": "float64", "threads": 1}
+    assert found["problem"] == {"size": [64, 64, 64], "dtype": "float64", "threads": 1, "policy": "hot"}
     assert found["champion"] is None
     assert found["null"]["best_of_n"] is None
     assert found["verdict"]["verdict"] == "UNDECIDED"

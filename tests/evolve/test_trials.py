@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.aa import SelfComparison, binomial_estimate
 from benchmarks.inference import Estimate
+from benchmarks.trials.equals import verdict_of
 from benchmarks.trials.verdict import Trial
-from evolve.trials import Timeline, of_attacks, of_equals
+from evolve import trials as module
+from evolve.trials import Timeline, all_of, of_attacks
 
 
 class Clock:
@@ -54,18 +58,18 @@ def test_later_trials_are_expected_at_the_pace_of_those_before(timeline):
     assert line.left_s(0, 1) == pytest.approx(35)
 
 
-def test_what_is_left_is_never_negative(timeline):
+def test_what_takes_longer_than_expected_is_not_said_to_be_near_its_end(timeline):
     line, clock, _ = timeline
     line.begin()
     clock.now_s += 1000
-    assert line.left_s(0, 1) == pytest.approx(20)
+    assert line.left_s(0, 1) == pytest.approx(500 + 20)
 
 
 @pytest.mark.parametrize(("winners", "holds"), [(0, True), (11, True), (12, False), (14, False), (30, False)])
 def test_equals_hold_the_bar_with_their_interval(winners, holds):
     """Of 200: 12 are 6 %, but the interval's upper end is above 10 %."""
     rate = binomial_estimate(winners, 200)
-    found = of_equals(SelfComparison(200, winners, rate, Estimate(1, 0.99, 1.01)))
+    found = verdict_of(SelfComparison(200, winners, rate, Estimate(1, 0.99, 1.01)))
     assert found.holds is holds
 
 
@@ -82,3 +86,31 @@ class Shown:
 )
 def test_one_attack_that_slips_through_and_one_false_alarm_are_too_many(caught, rejected, holds):
     assert [verdict.holds for verdict in of_attacks(Shown(caught, 20, rejected, range(25)))] == holds
+
+
+def test_a_trial_that_fails_does_not_take_the_others_with_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other evolve of this machine holds this lock
+
+    def fails(_setting):
+        raise ValueError("planted\nfault")
+
+    good = verdict_of(SelfComparison(200, 0, binomial_estimate(0, 200), Estimate(1, 0.99, 1.01)))
+    monkeypatch.setattr(module, "MEASURED", (Trial("a bad one", 1, fails), Trial("good", 1, lambda _s: [good])))
+    monkeypatch.setattr(module, "EVOLVED", Trial("last", 1, lambda setting: setting.tell(0, 1) or [good]))
+    seen = SimpleNamespace(
+        same=SelfComparison(200, 0, binomial_estimate(0, 200), Estimate(1, 0.99, 1.01)), detection=None
+    )
+    said = []
+    verdicts = all_of(seen, Shown(20, 20, 0, range(25)), said.append)
+    assert [verdict.name for verdict in verdicts] == [
+        "aa_hot",
+        "attacks_caught",
+        "honest_rejected",
+        "a_bad_one",
+        "aa_hot",
+        "aa_hot",
+    ]
+    assert verdicts[3].remark == "ValueError: planted fault"
+    assert not verdicts[3].holds
+    assert json.loads(json.dumps(verdicts[3].as_dict(), allow_nan=False))["found"]["estimate"] is None
+    assert [line.partition(",")[0] for line in said] == ["trial 1 of 3", "trial 2 of 3", "trial 3 of 3", "trial 3 of 3"]

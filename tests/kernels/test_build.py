@@ -158,6 +158,79 @@ def test_what_was_never_written_is_an_import_error(folder):
         folder.load(Handle("caller", "123"))
 
 
+# ---- a process that may not write into the folder
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    made = tmp_path / "scratch"
+    made.mkdir()
+    return made
+
+
+def found_in(place):
+    return {file.name.partition(".")[0] for file in place.rglob("*.nb[ci]") if not file.is_symlink()}
+
+
+def forget(monkeypatch):
+    """As in a process that has loaded nothing yet."""
+    for name in [name for name in sys.modules if name.startswith("evolve_generated.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_what_is_compiled_goes_into_the_scratch_folder(folder, scratch):
+    own = SourceFolder(folder.path, scratch)
+    assert result(own.load(own.write(source()))) == [0, 3, 6, 9]
+    assert found_in(scratch) == set(modules(source()))
+    assert not found_in(folder.path)
+
+
+def test_what_is_there_already_is_taken_and_not_made_again(folder, scratch, monkeypatch):
+    handle = folder.write(source())
+    folder.load(handle)
+    forget(monkeypatch)
+    loaded = SourceFolder(folder.path, scratch).load(handle)
+    assert sum(loaded.function.stats.cache_hits.values()) == 1
+    assert result(loaded) == [0, 3, 6, 9]
+    assert not found_in(scratch)
+
+
+def test_adopting_takes_what_belongs_to_a_source_and_nothing_else(folder, scratch, monkeypatch):
+    own = SourceFolder(folder.path, scratch)
+    wanted, other = own.write(source()), own.write(source(callee, 8))
+    own.load(wanted)
+    own.load(other)
+    (scratch / "note").write_text("mine")
+    folder.adopt(scratch, [wanted])
+    assert found_in(folder.path) == set(modules(source()))
+    assert list(scratch.iterdir()) == []
+    forget(monkeypatch)
+    assert sum(folder.load(wanted).function.stats.cache_hits.values()) == 1
+
+
+def test_adopting_changes_nothing_that_is_there_and_follows_no_link(folder, scratch):
+    handle = folder.write(source(callee))
+    folder.load(handle)
+    before = {file: file.read_bytes() for file in folder.path.rglob("*.nb[ci]")}
+    place = scratch / next(iter(before)).parent.name
+    place.mkdir()
+    for file in before:
+        (place / file.name).write_bytes(b"forged")
+    (place / f"k{handle.key}.other-1.py311.nbi").symlink_to("/etc/passwd")
+    folder.adopt(scratch, [handle])
+    assert {file: file.read_bytes() for file in folder.path.rglob("*.nb[ci]")} == before
+    assert list(scratch.iterdir()) == []
+
+
+def test_pointers_and_callees_are_adopted_with_a_source(folder, scratch):
+    own = SourceFolder(folder.path, scratch)
+    handles = [own.write(source(pointed)), own.write(source())]
+    for handle in handles:
+        own.load(handle)
+    folder.adopt(scratch, handles)
+    assert found_in(folder.path) == {*modules(source(pointed)), *modules(source())}
+
+
 # ---- trimming
 
 

@@ -8,8 +8,9 @@ assigned, passed and returned; they do not exist outside. Every operation makes 
 Shapes (``lanes``, ``rows``, ``vectors``, ``degree``, ``order``, ``steps``, ``locality``) must be literals. Lanes are a
 power of two; LLVM splits what exceeds the CPU's registers. Arrays are C-contiguous and of any number of dimensions,
 offsets count elements from the first, nothing checks bounds. No instruction carries fast-math flags: sums are added in
-the order written, and products and sums fuse only in ``fma``, ``rank1`` and the like. There they always do: on a CPU
-without fused multiply-add that is a library call a lane, right but slow.
+the order written, and products and sums fuse only in ``fma``, ``rank1`` and the like. There they always do where the
+CPU has fused multiply-add; elsewhere they are rounded twice, for the exact result is a library call a lane: a hundredth
+of the speed.
 
 The files, from what others stand on up: ``types`` (Numba types and LLVM models), ``emit`` (LLVM instructions),
 ``memory``, ``arithmetic``, ``polynomials``, ``transcendental``, ``rearrange``, ``tile``, ``tile_products``,

@@ -29,7 +29,7 @@ def broadcast(_context: Any, x: Any, lanes: Any) -> Lowering:
 
 @operation
 def fma(_context: Any, a: Any, b: Any, c: Any) -> Lowering:
-    """``a * b + c``, rounded once."""
+    """``a * b + c``, rounded once; on a CPU without fused multiply-add a product and a sum."""
     return lanewise(emit_fma, a, b, c)
 
 
@@ -150,10 +150,10 @@ def is_float(value: Any) -> bool:
 
 
 def emit_fma(e: Emitter, a: Any, b: Any, c: Any) -> Any:
-    """``a * b + c``, rounded once; of integers, a product and a sum."""
+    """``a * b + c``, rounded once where the CPU can; elsewhere, and of integers, a product and a sum."""
     if not is_float(a):
         return e.builder.add(e.builder.mul(a, b), c)
-    return e.call(f"llvm.fma.{suffix(a.type)}", a.type, [a, b, c])
+    return e.call(f"llvm.fmuladd.{suffix(a.type)}", a.type, [a, b, c])
 
 
 def emit_add(e: Emitter, a: Any, b: Any) -> Any:

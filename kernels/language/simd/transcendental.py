@@ -1,7 +1,7 @@
 """exp, log and tanh of vectors, as polynomials whose degree trades time for accuracy.
 
 They differ from libm where that saves instructions: subnormal results of ``exp`` are 0, subnormal arguments of ``log``
-count as 0, and ``tanh(-0.0)`` is ``+0.0``.
+count as 0, and ``tanh(-0.0)`` is ``+0.0``. Without fused multiply-add errors were up to 2.3 times those stated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LN2 = Decimal("0.69314718055994530941723212145817656807550013436026")
 EXP_DEGREES = {"float32": range(3, 8), "float64": range(5, 14)}
 LOG_DEGREES = {"float32": range(1, 4), "float64": range(2, 8)}
 SPLIT_LN2 = {"float32": 5, "float64": 10}
-"""From this degree on the polynomial of exp is as good as an argument reduced by a twice rounded ln 2."""
+"""From this degree on the polynomial of exp is better than an argument reduced by ln 2 in one number."""
 
 
 @operation
@@ -137,12 +137,15 @@ def emit_exp(e: Emitter, v: Any, dtype: Any, degree: int) -> Any:
     Clamping to the ends where 2**(n - 1) becomes 0 and inf makes all results beyond right; NaN passes both clamps.
     """
     info = float_info(dtype)
-    ln2, rest = rounded(LN2, dtype)
+    ln2 = rounded(LN2, dtype)[0]
     x = emit_clamp(e, v, info.minexp * ln2, (info.maxexp + 1) * ln2)
     n, scale = emit_power(e, x, 1 / ln2, info, info.maxexp - 2)
-    r = emit_fma(e, n, constant(v, -ln2), x)
     if degree >= SPLIT_LN2[dtype.name]:
-        r = emit_fma(e, n, constant(v, -rest), r)
+        high = shortened(ln2, info.nmant - info.iexp)
+        r = emit_fma(e, n, constant(v, -high), x)
+        r = emit_fma(e, n, constant(v, -float(LN2 - Decimal(high))), r)
+    else:
+        r = emit_fma(e, n, constant(v, -ln2), x)
     doubled = [2 * c for c in interpolated(Decimal.exp, degree, -ln2 / 2, ln2 / 2)]
     return e.builder.fmul(emit_polynomial(e, r, doubled), scale)
 
@@ -244,6 +247,12 @@ def rounded(value: Decimal, dtype: Any) -> tuple[float, float]:
     """The number of the dtype nearest to ``value``, and what is left."""
     nearest = float(np.dtype(dtype.name).type(float(value)))
     return nearest, float(value - Decimal(nearest))
+
+
+def shortened(value: float, mantissa_bits: int) -> float:
+    """A number's leading bits: their product with a number of few bits is exact without fused multiply-add too."""
+    fraction, exponent = math.frexp(value)
+    return math.ldexp(math.floor(math.ldexp(fraction, mantissa_bits)), exponent - mantissa_bits)
 
 
 def bits(value: float, dtype: Any) -> int:
