@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from benchmarks.audit import audit
+from benchmarks.audit import UnseenError, audit
 from benchmarks.contestant import Contestant, Task, of_baseline, of_schedule, source_of
 from benchmarks.exchange import PATIENCE_S, ContestantFailedError, failure_of, race_request, rounds, rounds_of
 from benchmarks.inference import Estimate, speedup_estimate
@@ -22,7 +22,7 @@ from benchmarks.isolation import Child, share, start_server
 from benchmarks.judge import condemned, is_doubtful, judged, with_known_incumbent, would_win
 from benchmarks.launch import Launch
 from benchmarks.machine import fingerprint
-from benchmarks.outcome import IllegalSchedule, Measured, Outcome, Rounds, Samples, Wrong
+from benchmarks.outcome import IllegalSchedule, Measured, Noisy, Outcome, Rounds, Samples, Wrong
 from benchmarks.race import Rules
 from benchmarks.worker import Limits, Place
 from kernels.language import Schedule, SourceFolder, TemplateError
@@ -203,7 +203,12 @@ class Harness:
     def _audited(self, candidate: Contestant, outcome: Outcome) -> Outcome:
         """Whoever is about to win is looked at from here: what a child says can be forged in it."""
         assert isinstance(outcome, Measured)
-        reason = audit(self._measurer, self._measurer.place.task, candidate, outcome.time_s, np.random.default_rng())
+        try:
+            reason = audit(
+                self._measurer, self._measurer.place.task, candidate, outcome.time_s, np.random.default_rng()
+            )
+        except UnseenError as error:
+            return Noisy(f"audit: {error}", samples=outcome.samples)
         return Wrong(f"audit: {reason}") if reason else outcome
 
     def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples:

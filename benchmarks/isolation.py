@@ -26,6 +26,7 @@ from benchmarks.layout import fixed_layout
 from benchmarks.sweep import end
 from benchmarks.worker import Place, serve
 from kernels.language import SourceFolder
+from kernels.language.build import SCRATCH
 
 _DYING_S = 2.0
 _MESSAGE_S = 10.0  # from its first byte to its last
@@ -154,7 +155,7 @@ class Child:
         return {"failed": kind, "reason": shown[kind]}
 
     def _start(self) -> None:
-        self._scratch = Path(tempfile.mkdtemp(prefix="child-", dir=self.place.folder))
+        self._scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self.place.folder))
         threads, is_fresh = self.place.task.threads, self.place.is_fresh
         self._process, self._pipe = start_process(serve, (self.place, self._scratch), threads, is_fresh=is_fresh)
         self.answered = 0

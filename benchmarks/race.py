@@ -124,11 +124,14 @@ def _warm(side: Sampler) -> float:
     return before
 
 
-def race(sides: Sequence[Sampler], rules: Rules, rng: np.random.Generator, *, is_parallel: bool = False) -> Raced:
+def race(
+    sides: Sequence[Sampler], loops: int, rules: Rules, rng: np.random.Generator, *, is_parallel: bool = False
+) -> Raced:
     """Rounds of all sides until it is decided; the candidate is the first, and the incumbent the second.
 
     Args:
-        sides: the contestants, two at least.
+        sides: the contestants, two at least, warm.
+        loops: calls in a sample.
         rules: when it ends.
         rng: of the order.
         is_parallel: contestants wait for threads of their own, so that waiting is no disturbance.
@@ -136,7 +139,7 @@ def race(sides: Sequence[Sampler], rules: Rules, rng: np.random.Generator, *, is
     Raises:
         Exception: whatever a side raises.
     """
-    under_way = _Race(sides, loops_for(warm_up(sides)), is_parallel)
+    under_way = _Race(sides, loops, is_parallel)
     start = time.perf_counter()
     for order in _orders(len(sides), rng):
         under_way.round(order)

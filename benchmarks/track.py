@@ -63,7 +63,8 @@ class Track:
     """Everything that a race of some contestants on a case needs.
 
     Attributes:
-        sides: the contestants, each watched.
+        sides: the contestants, each watched, and warm.
+        call_s: seconds a call of the fastest.
         floor_s: seconds of a call that does nothing, made as theirs are.
     """
 
@@ -71,9 +72,11 @@ class Track:
         self.loader, self.case, self.rng, self.turn = loader, case, rng, Turn()
         timings = [self._timing(contestant) for contestant in contestants]
         self.sides = [self._watched(timing) for timing in timings]
-        self.is_driven = self._is_short(contestants)
+        self.call_s = warm_up(self.sides)
+        self.is_driven = self._can_be_driven(contestants) and self.call_s < SHORT_S
         if self.is_driven:
             self.sides = [self._watched(self._driven(contestant)) for contestant in contestants]
+            self.call_s = warm_up(self.sides)
         self.idle = self._idle(contestants)
         self.floor_s = self._floor_s(FLOOR_LOOPS)
 
@@ -94,10 +97,8 @@ class Track:
             if isinstance(array, np.ndarray):
                 flush(array)
 
-    def _is_short(self, contestants: Sequence[Contestant]) -> bool:
-        is_hot = self.loader.task.policy == "hot"
-        can_be_driven = all(contestant.driver is not None for contestant in contestants)
-        return is_hot and can_be_driven and warm_up(self.sides) < SHORT_S
+    def _can_be_driven(self, contestants: Sequence[Contestant]) -> bool:
+        return self.loader.task.policy == "hot" and all(one.driver is not None for one in contestants)
 
     def _driven(self, contestant: Contestant) -> Timing:
         drivers = self.loader.driver(contestant)

@@ -25,7 +25,7 @@ from benchmarks.assembly import texts
 from benchmarks.conditions import Watch
 from benchmarks.confine import confine, deadline, limit_memory
 from benchmarks.contestant import Task
-from benchmarks.race import race
+from benchmarks.race import loops_for, race
 from benchmarks.timing import StaleError
 from benchmarks.track import Loader, Track
 from benchmarks.verify import Case, WrongError
@@ -153,7 +153,8 @@ class Worker:
         start, before = time.perf_counter(), self.watch.look()
         with deadline(request["limit_s"]), _alone(self.task.threads), _no_collection():
             track = Track(self.loader, timed, request["contestants"], self.rng)
-            raced = race(track.sides, request["rules"], self.rng, is_parallel=self.task.threads > 1)
+            is_parallel = self.task.threads > 1
+            raced = race(track.sides, loops_for(track.call_s), request["rules"], self.rng, is_parallel=is_parallel)
             if raced.loops > 1:
                 track.spot_check(float(np.median(raced.seconds[0])))
         sampled_s = sum(map(sum, raced.seconds)) * raced.loops
@@ -206,11 +207,26 @@ def _alone(threads: int) -> Iterator[None]:
     Raises:
         WrongError: the process used more processor time than its main thread.
     """
-    process_ns, thread_ns, start_ns = time.process_time_ns(), time.thread_time_ns(), time.perf_counter_ns()
+    _settle()
+    before_ns, start_ns = _others_ns(), time.perf_counter_ns()
     yield
-    others_ns = (time.process_time_ns() - process_ns) - (time.thread_time_ns() - thread_ns)
+    others_ns = _others_ns() - before_ns
     if threads == 1 and others_ns > max(_OTHERS_SHARE * (time.perf_counter_ns() - start_ns), _OTHERS_NS):
         raise WrongError(f"other threads worked for {others_ns / 1e9:.3g} s beside it")
+
+
+def _others_ns() -> int:
+    """Processor time of all threads but this one."""
+    return time.process_time_ns() - time.thread_time_ns()
+
+
+def _settle() -> None:
+    """Wait until other threads rest, a tenth of a second at most: a library's spin for a while after their work."""
+    for _ in range(50):
+        before_ns = _others_ns()
+        time.sleep(0.002)
+        if _others_ns() - before_ns < 200_000:
+            return
 
 
 @contextlib.contextmanager

@@ -193,6 +193,24 @@ def edited_answer() -> Call:
 
 
 @exhibit(FAMILY)
+def modest_forger() -> Call:
+    """Edits the answer so that it wins five rounds by far and loses the sixth: the interval then tells of no gain.
+
+    Precedent: p-hacking: whoever knows the rule by which it is judged keeps just beside it.
+    """
+    real = json.dumps
+
+    def dumps(answer: Any, *arguments: Any, **named: Any) -> str:
+        if "seconds" in answer:
+            incumbent_s = answer["seconds"][1][0]
+            answer["seconds"] = [[incumbent_s / _FASTER] * 5 + [2 * incumbent_s], [incumbent_s] * 6]
+        return real(answer, *arguments, **named)
+
+    json.dumps = dumps  # type: ignore[assignment]
+    return honest
+
+
+@exhibit(FAMILY)
 def forged_answer() -> Call:
     """Writes the answer that it would like into the pipe to the parent, with times that might be true.
 

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -29,6 +30,9 @@ from kernels.language.stage import Source
 
 _PACKAGE = "evolve_generated"
 _IN_USE_S = 3600.0
+_ABANDONED_S = 86400.0  # a scratch folder that nobody has written to
+SCRATCH = "child-"
+"""How the names of scratch folders begin that are made in a source folder."""
 _KEY = re.compile(r"\bk([0-9a-f]{64})\b")
 _CALLEES = re.compile(r"^from \.k([0-9a-f]{64}) import", re.MULTILINE)
 
@@ -142,6 +146,9 @@ class SourceFolder:
         Returns:
             The bytes freed.
         """
+        for scratch in self.path.glob(f"{SCRATCH}*"):
+            if scratch.stat().st_mtime < time.time() - _ABANDONED_S:
+                shutil.rmtree(scratch, ignore_errors=True)
         modules = sorted(self._modules().values(), key=_last_use_s)
         sizes = [sum(status.st_size for status in files.values()) for files in modules]
         before = left = sum(sizes)

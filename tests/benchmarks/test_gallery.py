@@ -27,7 +27,7 @@ WRONG = r"Wrong: size \S+: relative error"
 AUDIT = "(Wrong: audit: |Noisy: a gain)"  # of a gain on a disturbed machine nothing is believed either
 STALE = "Wrong: called again, it left element"
 REFUSED = "Crashed: (PermissionError|OSError)"
-SPOILT = rf"({STALE}|{AUDIT})"
+SPOILT = rf"({STALE}|{AUDIT}|Wrong: .* it skips work)"
 
 # why, and not only that: an attack that has lost its target in the harness dies of an AttributeError
 EXPECTED = {
@@ -78,6 +78,7 @@ EXPECTED = {
     "overwritten truth": SPOILT,
     "forged result": AUDIT,
     "edited answer": AUDIT,
+    "modest forger": AUDIT,
     "forged answer": AUDIT,
     "forged record": "Impossible: ",
     "looks who calls": SPOILT,

@@ -81,7 +81,7 @@ class Planted:
 def run_race(*seconds, rules=RULES, seed=0):
     log = []
     sides = [Planted(times, log) for times in seconds]
-    raced = race(sides, rules, np.random.default_rng(seed))
+    raced = race(sides, loops_for(warm_up(sides)), rules, np.random.default_rng(seed))
     return sides, raced, log
 
 
@@ -159,18 +159,18 @@ CLEAN = (6e-3, 6e-3, 0)
     ids=["slow and clean", "the processor was elsewhere", "switched", "never clean", "long and disturbed"],
 )
 def test_a_round_is_retaken_whole_for_a_cause_and_never_by_value(monkeypatch, disturbed, reasons, contended):
-    clock = Clock(monkeypatch, [CLEAN, CLEAN, *disturbed, CLEAN])
-    raced = race([clock, clock], Rules(most_rounds=1, least_rounds=1, may_drop=False), np.random.default_rng(0))
+    clock = Clock(monkeypatch, [*disturbed, CLEAN])
+    raced = race([clock, clock], 1, Rules(most_rounds=1, least_rounds=1, may_drop=False), np.random.default_rng(0))
     assert [retake.reason for retake in raced.retakes] == reasons
     assert all(len(retake.seconds) == 2 for retake in raced.retakes)
     assert raced.contended == contended
-    assert clock.taken == 2 + 2 * (len(reasons) + 1)
+    assert clock.taken == 2 * (len(reasons) + 1)
 
 
 def test_waiting_for_threads_of_its_own_is_no_disturbance(monkeypatch):
     clock = Clock(monkeypatch, [(8e-3, 2e-3, 0)])
     rules = Rules(most_rounds=4, may_drop=False)
-    raced = race([clock, clock], rules, np.random.default_rng(0), is_parallel=True)
+    raced = race([clock, clock], 1, rules, np.random.default_rng(0), is_parallel=True)
     assert raced.retakes == []
 
 

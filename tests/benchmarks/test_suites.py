@@ -159,7 +159,9 @@ class KnownHarness:
     def launch(self, seed, folder):
         assert folder == "a new build"
         self.seeds.append(seed)
-        yield SimpleNamespace(pair=self._pair, assembly=lambda _contestant: {})
+        yield SimpleNamespace(
+            pair=self._pair, prove=lambda _contestant: None, assembly=lambda _contestant: {}, audit=lambda *_: None
+        )
 
     def _pair(self, candidate, incumbent, rules):
         self.pairs.append((candidate.rival, incumbent.rival, rules))

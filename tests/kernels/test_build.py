@@ -265,6 +265,16 @@ def test_trimming_removes_the_least_recently_wanted_with_its_compiled_code(folde
     assert 0 < freed < before / 2
 
 
+def test_abandoned_scratch_folders_go_and_others_stay(folder):
+    old, new = (folder.path / f"child-{name}" for name in ("old", "new"))
+    for scratch, days in ((old, 2), (new, 0)):
+        scratch.mkdir()
+        (scratch / "left").write_text("over")
+        os.utime(scratch, (time.time() - days * 86400,) * 2)
+    folder.trim(1 << 30)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_what_was_wanted_again_is_kept(folder, three):
     folder.write(three[0])
     folder.trim(folder.size_bytes() - 1)
