@@ -9,13 +9,15 @@ def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
 
 
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path_factory, monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def own_folders(tmp_path_factory):
     """No test sees or touches the user's store, cache and data."""
     home = tmp_path_factory.getbasetemp()
-    monkeypatch.setenv("EVOLVE_STORE", str(home / "runs.db"))
-    monkeypatch.setenv("EVOLVE_CACHE", str(home / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVOLVE_STORE", str(home / "runs.db"))
+        patch.setenv("EVOLVE_CACHE", str(home / "cache"))
+        patch.setenv("XDG_DATA_HOME", str(home / "data"))
+        yield
 
 
 @pytest.fixture(scope="session")
