@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def audit(child: Child, task: Task, contestant: Contestant, claimed_s: float, rn
     Raises:
         UnseenError: this machine is too busy to say.
     """
+    # it is not to be replaced under way, having answered its share
+    answered, child.answered = child.answered, -sys.maxsize
     try:
         arrays = _asked(child, {"do": "arrays", "candidate": contestant})
         assert child.pid is not None
@@ -85,6 +88,8 @@ def audit(child: Child, task: Task, contestant: Contestant, claimed_s: float, rn
         if isinstance(error, PermissionError) and not _is_possible():
             return None
         return f"its arrays cannot be looked at: {error}"
+    finally:
+        child.answered = answered
     return None
 
 

@@ -74,6 +74,15 @@ def test_an_audit_leaves_the_child_as_it_was(child, task, folder):
         assert "failed" not in child.call({"do": "try", "candidate": contestant}, 5.0)
 
 
+def test_a_child_is_not_replaced_during_its_audit(child, task):
+    assert "failed" not in child.call({"do": "try", "candidate": Contestant(None, rival="honest")}, 5.0)
+    before = child.pid
+    child.answered = child.place.limits.answers - 1
+    assert audited(child, task, Contestant(None, rival="honest"), LONG_S) is None
+    assert child.pid == before
+    assert child.answered == child.place.limits.answers - 1
+
+
 @pytest.mark.parametrize(
     ("name", "claimed_s", "reason"),
     [

@@ -159,9 +159,7 @@ class KnownHarness:
     def launch(self, seed, folder):
         assert folder == "a new build"
         self.seeds.append(seed)
-        yield SimpleNamespace(
-            pair=self._pair, prove=lambda _contestant: None, assembly=lambda _contestant: {}, audit=lambda *_: None
-        )
+        yield SimpleNamespace(pair=self._pair, prove=lambda _contestant: None, assembly=lambda _contestant: {})
 
     def _pair(self, candidate, incumbent, rules):
         self.pairs.append((candidate.rival, incumbent.rival, rules))
@@ -170,6 +168,7 @@ class KnownHarness:
 
 def test_each_launch_meets_every_opponent_on_inputs_of_its_own(monkeypatch):
     monkeypatch.setattr("benchmarks.fresh.fresh_build", lambda *_: nullcontext("a new build"))
+    monkeypatch.setattr("benchmarks.fresh._audited", lambda *_: True)
     harness, told = KnownHarness(), []
     opponents = {name: Opponent(Contestant(None, rival=name), AGAINST_PEER) for name in ("numpy", "torch")}
     fresh = against(harness, Contestant(None, rival="mine"), opponents, 3, told.append)
