@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## the main job, in three minutes: a kernel evolves to its cap
 	$(BIN)/evolve demo
 
-test: $(STAMP) ## the tests
-	$(BIN)/python -m pytest
+test: $(STAMP) ## the tests, but for slow ones, which make bench runs
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: $(STAMP) ## style, types, and the three floors
 	$(BIN)/ruff check .
@@ -35,7 +35,9 @@ format: $(STAMP) ## put the source into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure what benchmarks/RESULTS.md says (over half an hour, on a quiet machine)
+bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (two hours, on a quiet machine)
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
 	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here

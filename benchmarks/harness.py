@@ -157,15 +157,21 @@ class Harness:
         Raises:
             ContestantFailedError: the baseline fails; no measurement of this kernel means anything.
         """
+        call_s = self._tried_baseline_s()
+        if call_s > SLOW_S:  # the first call in a process may be half as slow again
+            call_s = min(call_s, self._tried_baseline_s())
+        if call_s > SLOW_S:
+            return Incumbent(self.baseline, call_s)
+        # a short call drowns in what checking it costs
+        samples = self.pair(self.baseline, self.baseline, BASELINE_RULES)
+        return Incumbent(self.baseline, float(np.median(samples.candidate_s)))
+
+    def _tried_baseline_s(self) -> float:
         answer = self._measurer.call({"do": "try", "candidate": self.baseline}, PATIENCE_S)
         if "failed" in answer:
             failure = f"{answer['failed']}: {answer['reason']}"
             raise ContestantFailedError(f"the baseline of {self.task.kernel!r} failed: {failure}")
-        if answer["verify_s"] > SLOW_S:
-            return Incumbent(self.baseline, answer["verify_s"])
-        # a short call drowns in what checking it costs
-        samples = self.pair(self.baseline, self.baseline, BASELINE_RULES)
-        return Incumbent(self.baseline, float(np.median(samples.candidate_s)))
+        return float(answer["verify_s"])
 
     def measure(self, built: Built, incumbent: Incumbent) -> Outcome:
         """Prove a built schedule on the problem itself, race it, prove it again."""

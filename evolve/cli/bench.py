@@ -104,9 +104,10 @@ class Targets:
     def write(self, found: Results, output: Output) -> None:
         """Write them, and say where what was measured lies."""
         from evolve.report import bench, pyperf
+        from evolve.report.parts import put
 
         if self.results:
-            self.results.write_text(bench.markdown(found), encoding="utf-8")
+            put(self.results, bench.markdown(found))
             output.note(f"\nresults  {self.results}")
         if self.pyperf:
             pyperf.write(found.suites, self.pyperf)

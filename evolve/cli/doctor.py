@@ -131,10 +131,10 @@ def _tried(diagnosis: Diagnosis, gallery: Gallery | None, say: Callable[[str], N
 
 def _keep(found: Found, results: Path, measured_at: str) -> None:
     from evolve.report import doctor
+    from evolve.report.parts import put
 
     before = results.read_text(encoding="utf-8") if results.exists() else ""
-    written = doctor.markdown(found.diagnosis.as_dict(), found.verdicts, measured_at, before)
-    results.write_text(written, encoding="utf-8")
+    put(results, doctor.markdown(found.diagnosis.as_dict(), found.verdicts, measured_at, before))
 
 
 def _judge(found: Found) -> None:

@@ -144,11 +144,11 @@ def _rate(one: Told) -> str:
 
 
 def markdown(results: Results) -> str:
-    """The text of ``benchmarks/RESULTS.md``."""
+    """The suites' part of ``benchmarks/RESULTS.md``."""
     date = results.suites["datetime"][:10]
     origin = f"Measured on {date} with evolve-kernels {__version__}."
     parts = [
-        f"# Results\n\n{origin} `evolve bench --results` wrote this file and will overwrite it.",
+        f"# Results\n\n{origin} `evolve bench --results` wrote this part and will overwrite it.",
         *_machine(results),
         *_champions(results),
         *_repeats(results),

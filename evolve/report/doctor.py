@@ -148,17 +148,17 @@ def gallery_text(attacks: Told) -> str:
 
 
 def markdown(told: Told, verdicts: Sequence[Verdict], measured_at: str, before: str = "") -> str:
-    """The file with this run in front of those that it holds already.
+    """The part of the file with this run in front of those that it holds already.
 
     Args:
         told: the diagnosis in plain values.
         verdicts: of all trials.
         measured_at: time of day, UTC.
-        before: the file as it is; empty where there is none.
+        before: the file as it is, with the parts of others; empty where there is none.
     """
     parts = [
         "# What the doctor found",
-        "`evolve doctor --full --results` writes this file: the newest run in full, and a line for every run.",
+        "`evolve doctor --full --results` writes this part: the newest run in full, and a line for every run.",
         f"## Latest: {measured_at}, machine {told['machine']}, evolve-kernels {__version__}",
         _table((*_HEADER, "remark"), [(*_row(verdict), verdict.remark) for verdict in verdicts]),
         _noise_markdown(told),
@@ -191,7 +191,7 @@ def _history(verdicts: Sequence[Verdict], measured_at: str, told: Told, before: 
 
 def _earlier(before: str, header: Sequence[str]) -> list[list[str]]:
     """Rows of the runs that a file holds, their cells put under this header: a column that they lack is empty."""
-    lines = re.findall(r"^\| (.*) \|$", before.partition(_HISTORY)[2], re.MULTILINE)
+    lines = re.findall(r"^\| (.*) \|$", before.partition(_HISTORY)[2].partition("\n# ")[0], re.MULTILINE)
     if len(lines) < 3:
         return []
     names, rows = lines[0].split(" | "), [line.split(" | ") for line in lines[2:]]
