@@ -326,10 +326,10 @@ def sheet_of_run(store: Store, run: Run) -> Sheet:
     """The sheet of a published run.
 
     Raises:
-        UsageError: it is not published: there is nothing that may be compared.
+        UsageError: it has no published champion: there is nothing that may be compared.
     """
     publication = store.publication(run.id)
-    if publication is None:
+    if publication is None or not publication.is_promoted:
         raise UsageError(f"run {run.id} has no published champion", f"see `evolve show {run.id}`")
     machine, best = store.machine(run.machine), store.best_ceilings(run.machine)
     latest = store.latest_ceilings(run.machine)

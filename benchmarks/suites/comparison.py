@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,13 +86,14 @@ def bound_fraction(
 
 
 def _conditions(launches: Sequence[Samples]) -> Mapping[str, Any]:
-    """What the machine did during all races against one opponent."""
+    """What the machine did during all races against one opponent; a flag is what more than a quarter of them bear."""
     seen = [launch.conditions for launch in launches]
+    flags = Counter(flag for one in seen for flag in one.flags)
     return {
         "contended": sum(one.contended for one in seen),
         "retakes": sum(len(one.retakes) for one in seen),
         "steal_share": max(one.steal_share for one in seen),
-        "flags": sorted({flag for one in seen for flag in one.flags}),
+        "flags": sorted(flag for flag, count in flags.items() if 4 * count > len(seen)),
     }
 
 

@@ -35,7 +35,7 @@ REPORT = "The report, one file that needs no network, shows the curve, the cap a
 
 
 @options.command("demo", "evolve demo")
-@click.option("--budget", default="75s", show_default=True, help="Of the search; all else takes about a minute.")
+@click.option("--budget", default="60s", show_default=True, help="Of the search; all else takes about two minutes.")
 @options.profile_options
 @options.wait_option
 @options.store_option

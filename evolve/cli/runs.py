@@ -42,7 +42,8 @@ def _entry(store: Store, run: Run) -> dict[str, Any]:
         "problem": {"size": list(run.size), "dtype": run.dtype, "threads": run.threads, "policy": run.policy},
         "status": status(store.events(run.id)),
         "evaluations": sum(store.counts(run.id).values()),
-        "speedup": publication.speedup.as_dict() if publication else None,
+        "speedup": publication.speedup.as_dict() if publication and publication.is_promoted else None,
+        "is_promoted": publication.is_promoted if publication else None,
         "created_at": run.created_at,
     }
 

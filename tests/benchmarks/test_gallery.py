@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import multiprocessing
@@ -19,6 +20,7 @@ from benchmarks.exchange import ContestantFailedError
 from benchmarks.gallery import Gallery, Row
 from benchmarks.harness import Harness
 from benchmarks.outcome import Measured, Wrong
+from benchmarks.sandbox import active
 
 ATTACKS = [name for name, shown in EXHIBITS.items() if not shown.is_honest]
 HONEST_ONES = [name for name, shown in EXHIBITS.items() if shown.is_honest]
@@ -114,8 +116,15 @@ def room(folder):
     return gallery.Room(folder)
 
 
+@functools.cache
+def missing_protections():
+    return [f"{one.name}: {one.reason}" for one in active() if not one.is_active]
+
+
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_caught(room, name):
+    if EXHIBITS[name].family == "system" and missing_protections():
+        pytest.skip(f"this system cannot confine it: {missing_protections()[0]}")
     row = room.try_out(EXHIBITS[name])
     said = f"{row.outcome}: {row.reason}"
     assert row.is_right, said

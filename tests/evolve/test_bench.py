@@ -128,7 +128,7 @@ def test_how_it_was_measured_is_said_in_figures_of_the_measurement(results):
     page = markdown(results)
     assert "in 5 fresh processes with new random inputs, in 3 to 20 paired, interleaved rounds" in page
     assert "Measured on 2026-11-22 with evolve-kernels" in page
-    assert "`evolve bench --results` wrote this file" in page
+    assert "`evolve bench --results` wrote this part" in page
 
 
 def test_a_champion_is_told_with_its_schedule_and_whether_it_changed(results):

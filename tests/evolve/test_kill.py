@@ -36,7 +36,6 @@ def wait_for(process, store, count):
         time.sleep(0.02)
 
 
-@pytest.mark.slow
 def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
     rng = np.random.default_rng()
     run = ("run", "matmul", "--size", "64", "--budget", f"{EVALUATIONS}evals", "--seed", "5", "--anyway", "-q")
@@ -63,7 +62,6 @@ def test_a_run_killed_at_random_moments_is_resumed_without_loss(real_store):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-@pytest.mark.slow
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(real_store):
     process = start("run", "matmul", "--size", "64", "--budget", "10m", "--anyway", store=real_store)
     wait_for(process, real_store, 3)
