@@ -52,7 +52,8 @@ STORING_SHAPES = ((4, 1, 1), (4, 1, 2), (2, 1, 2))
 STREAMING_SHAPES = ((1, 4, 1), (1, 1, 2))
 """Variants of a traffic loop: registers a vector, unroll, parts. A streamed vector is aligned: it is one register."""
 
-UNROLL = 4
+UNROLLS = (4, 8)
+"""Steps of a repeat: where code of either length comes to lie decides by a quarter, anew in each process."""
 CHAIN_LINKS = 32
 BLOCK_ELEMENTS = 512
 LINE_BYTES = 64

@@ -31,6 +31,7 @@ def repeated(setting: Setting, repeats: int = REPEATS) -> Sequence[Verdict]:
 def _agreement(what: str, spreads: Mapping[str, float], most: float, repeats: int) -> Verdict:
     """The worst of the figures, between the best and the worst of them."""
     worst = max(spreads, key=lambda name: spreads[name])
+    within = sum(spread <= most for spread in spreads.values())
     return Verdict(
         name=f"ceilings_{what.lower()}",
         what=f"ceilings: the worst {what} figure",
@@ -39,7 +40,7 @@ def _agreement(what: str, spreads: Mapping[str, float], most: float, repeats: in
         unit="share",
         holds=spreads[worst] <= most,
         trials=repeats,
-        remark=worst,
+        remark=f"{worst}; {within} of {len(spreads)} within it",
         details={"spreads": dict(spreads)},
     )
 

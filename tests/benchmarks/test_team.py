@@ -9,12 +9,17 @@ from benchmarks.team import Team, bind_to, bound_to_last_core, common_rate
 
 
 def test_rate_of_threads_is_that_of_the_time_in_which_all_work():
-    # each does 3 chunks of 5 repeats in 3 s; they have 2 s in common
-    first, second = [0, 10**9, 2 * 10**9, 3 * 10**9], [10**9, 2 * 10**9, 3 * 10**9, 4 * 10**9]
+    # each does 9 chunks of 5 repeats in 9 s; they have 8 s in common
+    first, second = [k * 10**9 for k in range(10)], [k * 10**9 for k in range(1, 11)]
     assert common_rate([first, first], 5) == pytest.approx(10)
     assert common_rate([first, second], 5) == pytest.approx(10)
     # the second is three times as slow while the first works
-    assert common_rate([first, [0, 3 * 10**9, 3 * 10**9 + 1]], 5) == pytest.approx(5 + 5 / 3)
+    assert common_rate([first, [k * 3 * 10**9 for k in range(4)]], 5) == pytest.approx(5 + 5 / 3)
+
+
+def test_threads_that_hardly_meet_do_not_count_at_their_rates_alone():
+    first, second = [0, 10**9, 2 * 10**9, 3 * 10**9], [2 * 10**9, 3 * 10**9, 4 * 10**9, 5 * 10**9]
+    assert common_rate([first, second], 5) == pytest.approx(2 * 3 * 5 / 5)
 
 
 def test_of_threads_that_never_work_together_all_the_time_counts():
