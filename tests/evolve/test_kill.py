@@ -7,7 +7,6 @@ import sys
 import time
 
 import numpy as np
-import pytest
 
 from evolve.store import open_store
 from evolve.tracker.status import status
