@@ -19,9 +19,10 @@ def blocks(language):
 
 
 def shortened(command):
-    """The command with its size and budget replaced, so that the suite stays short."""
+    """The command with its size and budget replaced, so that the suite stays short; on whatever machine."""
     words = shlex.split(command)[1:]
-    return [SHORT.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    short = [SHORT.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+    return [*short, "--anyway"] if words[0] == "run" else short
 
 
 def test_the_python_example_runs():
