@@ -24,7 +24,8 @@ def show_end(
         path = write_report(store, run_id, report)
         output.note(f"\nreport  {path}")
     export = f"evolve export {run_id} -o {Path(told['kernel']).stem}.py"
-    output.next(f"evolve show {run_id}", *([export] if told["champion"] else []))
+    is_published = bool(told["champion"]) and told["champion"]["source"] == "published"
+    output.next(f"evolve show {run_id}", *([export] if is_published else []))
     return told
 
 

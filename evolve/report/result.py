@@ -59,6 +59,9 @@ def champion(told: Told) -> list[tuple[str, str]]:
     best = told["champion"]
     if best is None:
         return [("champion", "none: nothing was right and faster than the plain loop")]
+    if told["status"] == "finished" and best["source"] == "search_estimate":
+        believed = f"; the search's best guess was {_guess(best)}"
+        return [("champion", f"none: nothing beat the plain loop in a race{believed}"), ("bound", _bound(best))]
     if refusal := promotion.refusal(best):
         return [("champion", refusal), ("bound", _bound(best))]
     return [
@@ -70,10 +73,14 @@ def champion(told: Told) -> list[tuple[str, str]]:
 
 def _speed(best: Mapping[str, Any]) -> str:
     if best["speedup"] is None:
-        believed = best["search_estimate"]["speedup"]
-        return f"not measured afresh yet; the search believes in {factor(believed)}" if believed else "not measured yet"
+        return f"not measured afresh yet; the search believes in {_guess(best)}"
     a_call = f", {seconds(best['time_s'])} a call" if best["time_s"] else ""
     return f"{speedup(best['speedup'])} the speed of the plain loop{a_call}{_SOURCES[best['source']]}"
+
+
+def _guess(best: Mapping[str, Any]) -> str:
+    believed = best["search_estimate"]["speedup"]
+    return factor(believed) if believed else "nothing yet"
 
 
 def _bound(best: Mapping[str, Any]) -> str:

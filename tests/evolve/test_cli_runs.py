@@ -90,11 +90,11 @@ def test_show_takes_the_latest_by_default(evolve, url, plant):
     assert f"run {latest.id}" in evolve("show")[1]
 
 
-def test_what_was_not_measured_afresh_is_called_an_estimate(evolve, url, plant):
+def test_of_a_run_that_ended_with_nothing_to_measure_afresh_only_a_guess_is_told(evolve, url, plant):
     with open_store(url) as store:
         run = plant(store, is_published=False)
     out = evolve("show", run.id)[1]
-    assert "not measured afresh yet; the search believes in 2.01x" in " ".join(out.split())
+    assert "nothing beat the plain loop in a race; the search's best guess was 2.01x" in " ".join(out.split())
 
 
 def test_a_run_without_a_champion_says_so(evolve, url, plant):
