@@ -3,10 +3,9 @@
 A neighbour on a shared machine is busy for seconds: samples that are spread over the whole sweep find a quiet moment
 for every figure, where one long sample a figure finds it for some. How much that takes was measured on a guest with two
 cores of a Zen 5: the clock came and went between 3.2 and 3.7 GHz, and both cores together read 44 GB/s from memory as a
-rule and 87 to 96 in one moment of twenty. The best of 60 samples spread over 15 s agreed within 1 % for fma and 5 % for a
-read by one core; the six passes that all figures have in such a time leave 4 % and, for both cores at memory, a half.
-After two passes only the variants near the best of
-their figure go on.
+rule, and 87 to 96 in one moment of twenty. The best of 60 samples spread over 15 s agreed within 1 % for fma and within
+5 % for a read by one core; the six passes that all figures have in such a time leave 4 % and, for both cores at memory,
+a half. After two passes only the variants near the best of their figure go on.
 """
 
 from __future__ import annotations
