@@ -35,7 +35,7 @@ format: $(STAMP) ## put the source into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (over an hour, on a quiet machine)
+bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (leave it a quiet machine)
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
 	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md
