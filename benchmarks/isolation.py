@@ -23,7 +23,7 @@ from benchmarks.answers import MOST_BYTES, Answer, NoAnswerError, answer_of
 from benchmarks.confine import THREAD_SETTINGS
 from benchmarks.contestant import Contestant
 from benchmarks.layout import fixed_layout
-from benchmarks.sweep import end
+from benchmarks.reaper import end
 from benchmarks.worker import Place, serve
 from kernels.language import SourceFolder
 from kernels.language.build import SCRATCH

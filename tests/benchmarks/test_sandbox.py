@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import landlock, layout, sandbox, sweep, syscalls
+from benchmarks import landlock, layout, reaper, sandbox, syscalls
 
 ROOT = Path(__file__).parents[2]
 needs_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
@@ -242,7 +242,7 @@ def test_ending_a_process_ends_all_that_it_started(act):
     time.sleep(0.2)
     family = psutil.Process(leader.pid).children(recursive=True)
     assert family
-    sweep.end(leader.pid)
+    reaper.end(leader.pid)
     leader.communicate()
     psutil.wait_procs(family, timeout=10)
     assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
@@ -251,4 +251,4 @@ def test_ending_a_process_ends_all_that_it_started(act):
 def test_ending_what_has_ended_is_no_fault():
     ended = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     ended.wait()
-    sweep.end(ended.pid)
+    reaper.end(ended.pid)
