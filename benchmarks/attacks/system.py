@@ -47,7 +47,7 @@ def endless(_p: Any, a: Any, _b: Any, _s: Any, out: Any, _scratch: Any) -> None:
 
     Precedent: a handler in Python never runs while compiled code does.
     """
-    while a[0] > 0:
+    while out.size > 0:
         out[0] += a[0]
 
 
@@ -142,7 +142,7 @@ def hungry(_p: Any, a: Any, _b: Any, _s: Any, out: Any, _scratch: Any) -> None:
     Precedent: an allocation whose size is a bug.
     """
     size = 1000
-    while a[0] > 0:
+    while out.size > 0:
         out[0] = np.empty(size)[0]
         size *= 1000
 
