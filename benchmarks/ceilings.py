@@ -28,7 +28,7 @@ from benchmarks.points import Needed, needed
 from benchmarks.team import bound_to_last_core
 from kernels.language import SourceFolder
 
-__all__ = ["Ceilings", "Needed", "disorder", "measure", "merge_best", "merged", "needed", "spreads"]
+__all__ = ["Ceilings", "Needed", "disorder", "measure", "needed", "spreads"]
 
 LEVEL_ENDS = 0.8
 """A cache is full where reads fall below this share of its rate: the Empirical Roofline Toolkit's 1.25 a level."""
@@ -119,41 +119,6 @@ def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
             yield from leaves(inner, (*path, str(name)))
     else:
         yield path, tree
-
-
-def merge_best(old: Ceilings, new: Ceilings) -> Ceilings:
-    """The best that was ever seen of each figure: the highest rates, the lowest latencies, and the newer date."""
-    return _merge(old, new, higher=max, lower=min)
-
-
-def merged(latest: Ceilings, newer: Ceilings) -> Ceilings:
-    """The latest of each figure, where a sweep measured some of them anew."""
-    return _merge(latest, newer, higher=_second, lower=_second)
-
-
-def _second(_old: float, new: float) -> float:
-    return new
-
-
-def _merge(old: Ceilings, new: Ceilings, *, higher: Callable[..., float], lower: Callable[..., float]) -> Ceilings:
-    if old.machine_id and new.machine_id and old.machine_id != new.machine_id:
-        raise ValueError(f"ceilings of machines {old.machine_id} and {new.machine_id} do not mix")
-    trees = {name: _merged(getattr(old, name), getattr(new, name), higher) for name in _RATES}
-    trees |= {name: _merged(getattr(old, name), getattr(new, name), lower) for name in _LATENCIES}
-    return Ceilings(
-        **trees,
-        clock_hz=higher(old.clock_hz, new.clock_hz),
-        measured_at=max(old.measured_at, new.measured_at),
-        machine_id=new.machine_id or old.machine_id,
-        remarks=new.remarks,
-    )
-
-
-def _merged(old: Any, new: Any, better: Callable[[float, float], float]) -> Any:
-    if not isinstance(old, Mapping):
-        return better(old, new)
-    both = {name: _merged(old[name], new[name], better) for name in old if name in new}
-    return {**old, **new, **both}
 
 
 def measure(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ceilings, isa, narrow, peaks
-from benchmarks.ceilings import Ceilings, DamagedCeilingsError, capacities, disorder, merge_best, merged, spreads
+from benchmarks.ceilings import Ceilings, DamagedCeilingsError, capacities, disorder, spreads
 from benchmarks.machine import fingerprint
 from benchmarks.points import CHAINS, DTYPES, FUNCTIONS, MIXES, PATTERNS, Needed, needed
 from kernels import Work
@@ -95,9 +95,6 @@ def test_a_brief_sweep_measures_what_was_asked_for(folder, measured):
     assert all(by.keys() == {"triad", "triad_stream", "update"} for by in found.bytes_per_s.values())
     assert not found.operations_per_s
     assert not found.latency_s
-    both = merged(measured, found)
-    assert both.flop_per_s["float64"]["fma"].items() >= found.flop_per_s["float64"]["fma"].items()
-    assert both.flop_per_s["float32"] == measured.flop_per_s["float32"]
 
 
 def test_a_sweep_without_permission_for_affinity_says_so(folder, monkeypatch):
@@ -156,14 +153,10 @@ def test_json_round_trip(measured):
     assert Ceilings.from_dict(json.loads(json.dumps(measured.as_dict()))) == measured
 
 
-def test_ceilings_of_an_older_version_are_read_and_merged():
+def test_ceilings_of_an_older_version_are_read():
     old = {name: value for name, value in ceilings_of().as_dict().items() if name in _FIRST_VERSION}
     read = Ceilings.from_dict(old, "abc")
     assert read == ceilings_of()
-    newer = ceilings_of(chain_latency_s={"float64": {"add": 1e-9}}, machine_id="abc", capacity_bytes={"L3": 5})
-    for merge in (merge_best, merged):
-        assert merge(read, newer) == newer
-        assert merge(newer, read) == newer
 
 
 _FIRST_VERSION = ("flop_per_s", "bytes_per_s", "operations_per_s", "latency_s", "clock_hz", "measured_at")
@@ -189,30 +182,6 @@ def test_damaged_ceilings_and_those_of_another_machine_are_refused(changes, mess
 def test_another_tools_json_is_refused():
     with pytest.raises(DamagedCeilingsError, match="these are no ceilings: flop_per_s, bytes_per_s"):
         Ceilings.from_dict({"benchmarks": []})
-
-
-def test_merging_keeps_the_best_of_each_or_the_newest():
-    other = ceilings_of(
-        flop_per_s={"float64": {"fma": {"1": 9.0, "2": 30.0}}},
-        latency_s={"L1": 1e-9, "DRAM": 1e-7},
-        clock_hz=5e8,
-        measured_at="2027-01-01T00:00:00+00:00",
-        bytes_per_s={},
-    )
-    best = merge_best(ceilings_of(), other)
-    assert best == merge_best(other, ceilings_of())
-    assert best.flop_per_s == {"float64": {"fma": {"1": 10.0, "2": 30.0}}}
-    assert best.latency_s == {"L1": 1e-9, "DRAM": 1e-7}
-    assert (best.clock_hz, best.measured_at[:4]) == (1e9, "2027")
-    latest = merged(ceilings_of(), other)
-    assert latest.flop_per_s == other.flop_per_s
-    assert latest.bytes_per_s == ceilings_of().bytes_per_s
-    assert latest.clock_hz == 5e8
-
-
-def test_two_machines_do_not_merge():
-    with pytest.raises(ValueError, match="ceilings of machines a and b do not mix"):
-        merged(ceilings_of(machine_id="a"), ceilings_of(machine_id="b"))
 
 
 def test_spreads_are_of_the_figures_that_all_sweeps_have():
