@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-demo: $(STAMP) ## the main job, in three minutes: a kernel evolves to its cap
+demo: $(STAMP) ## the whole argument, in five minutes: what compounds, what is capped
 	$(BIN)/evolve demo
 
 test: $(STAMP) ## the tests, but for slow ones, which make bench runs

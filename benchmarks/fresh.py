@@ -59,11 +59,13 @@ class Fresh:
         samples: by opponent, one value a launch; opponents whose library is missing are left out.
         assembly: of the contestant, as the first launch compiled it, by the function's name.
         audited: launches whose figures stood the audit, as far as the system allows one.
+        launches: fresh processes, each with a build of its own.
     """
 
     samples: Mapping[str, Sequence[Samples]]
     assembly: Mapping[str, str] = field(default_factory=dict)
     audited: int = 0
+    launches: int = LAUNCHES
 
     @property
     def time_s(self) -> float:
@@ -123,7 +125,7 @@ def against(
             for name, found in taken.items():
                 samples.setdefault(name, []).append(found)
             audited += _audited(process, contestant, list(taken.values()))
-    return Fresh(samples, assembly, audited)
+    return Fresh(samples, assembly, audited, launches)
 
 
 def _audited(process: Launch, contestant: Contestant, taken: Sequence[Samples]) -> bool:

@@ -56,13 +56,14 @@ class Title:
 
 def title_of(individuals: Iterable[Individual], checkpoints: Iterable[Checkpoint]) -> Title:
     """The incumbent that a run's recorded outcomes lead to."""
-    confirmed = {checkpoint.evaluation: checkpoint for checkpoint in checkpoints}
+    # the first one of each: what is measured later is for the tracker, and moves no fitness
+    confirmed = {checkpoint.evaluation: checkpoint for checkpoint in reversed([*checkpoints])}
     title = Title()
     # the order in which they became known: one that got a second chance came after its batch
     known = [individual for individual in individuals if individual.record is not None]
     for individual in sorted(known, key=lambda i: i.record.finished_at if i.record else ""):
         after = title.challenged(individual)
-        if after is not title and individual.evaluation.number in confirmed:
+        if after is not title and after.speedup is None and individual.evaluation.number in confirmed:
             after = after.confirmed(confirmed[individual.evaluation.number])
         title = after
     return title

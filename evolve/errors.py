@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class EvolveError(Exception):
@@ -44,13 +44,15 @@ class NoisyMachineError(EvolveError):
 
 
 class Interrupted(EvolveError):  # noqa: N818 - the user's own wish is no error
-    """The user stopped a run; all that is known is stored.
+    """The user stopped a run or a loop; all that is known is stored.
 
     Args:
-        run_id: of the run that can go on.
+        name: id of what can go on.
+        what: ``"run"`` or ``"loop"``.
     """
 
     exit_code = 130
 
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"run {run_id} is interrupted, nothing is lost", f"go on with `evolve resume {run_id}`")
+    def __init__(self, name: str, what: Literal["run", "loop"] = "run") -> None:
+        kept, resume = {"run": ("nothing is lost", "resume"), "loop": ("its laps are kept", "loop resume")}[what]
+        super().__init__(f"{what} {name} is interrupted, {kept}", f"go on with `evolve {resume} {name}`")

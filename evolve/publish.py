@@ -44,7 +44,7 @@ def publish(session: Session) -> None:
         except ContestantFailedError:
             continue
         is_promoted = promotion.decisions[finalists.index(champion)].verdict == "promoted"
-        _keep(session, champion, plan, fresh, {"is_promoted": is_promoted, **promotion.as_dict()})
+        keep(session, champion, plan, fresh, {"is_promoted": is_promoted, **promotion.as_dict()})
         return
 
 
@@ -77,14 +77,23 @@ def _ranked(finalists: list[Individual], promotion: Promotion) -> list[Individua
     return [finalists[k] for k in able]
 
 
-def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, promotion: dict[str, Any]) -> None:
+def keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, promotion: dict[str, Any]) -> None:
+    """Keep what fresh launches found of a champion as the publication of its run.
+
+    Args:
+        session: of the run.
+        champion: the one that was measured.
+        plan: of its schedule.
+        fresh: what was found; the fixed baseline is among the opponents.
+        promotion: why it is the champion: ``is_promoted``, ``least_gain``, ``flags`` at least.
+    """
     assert plan.contestant is not None
     speedups = fresh.speedups(np.random.default_rng(session.run.seed))
     confidence = fresh.confidence(np.random.default_rng(session.run.seed))
     claim = assembly.claim_of(session.task, plan.contestant, fingerprint())
     estimate, bound = np.exp(champion.fitness or 0.0), session.around.bound
     details = {
-        "builds": LAUNCHES,
+        "builds": fresh.launches,
         "audited": fresh.audited,
         "promotion": promotion,
         "confidence": {name: one.as_dict() for name, one in confidence.items()},
@@ -98,7 +107,7 @@ def _keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, prom
             run=session.run.id,
             evaluation=champion.evaluation.number,
             measured_at=utc_now(),
-            launches=LAUNCHES,
+            launches=fresh.launches,
             rounds=min(len(launch.candidate_s) for launch in fresh.samples[PLAIN]),
             time_s=fresh.time_s,
             speedup=speedups.pop(PLAIN),

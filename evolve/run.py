@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import kernels
@@ -20,19 +20,22 @@ from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
 from evolve.session import Session, Surroundings
-from evolve.store import Run, RunSpec, Store
+from evolve.store import Loop, Run, RunSpec, Store
 from evolve.survey import Survey
 from evolve.tracker.status import status
 
 if TYPE_CHECKING:
     from evolve.budget import Budget
     from evolve.lock import Holder
+    from evolve.store.records import Value
 
 VERSIONED = ("evolve-kernels", "numba", "llvmlite", "numpy", "deap")
 SOURCES_BYTES = 2 << 30
 """What generated sources with their compiled code may take in the cache folder."""
 
 OnWait = Callable[["Holder"], None]
+Ending = Callable[[Session], None]
+"""What is done with a search that is over; a run that was killed in it does it again."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Request:
         batch_size: schedules asked for, and built, at once.
         name: the user's own word for the run.
         policy: what the caches hold when a call begins, one of ``benchmarks.contestant.POLICIES``.
+        options: further settings, as ``RunSpec`` keeps them.
     """
 
     kernel: str
@@ -64,6 +68,7 @@ class Request:
     batch_size: int = 8
     name: str | None = None
     policy: str = "hot"
+    options: Mapping[str, Value | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,23 +80,29 @@ class Admission:
         on_wait: is told whom it waits for.
         anyway: measure on a machine that is too noisy to judge.
         on_gate: is told in one line what was found of the machine.
+        is_held: the caller measures already, and the run is part of that.
     """
 
     wait: bool = False
     on_wait: OnWait | None = None
     anyway: bool = False
     on_gate: Callable[[str], None] | None = None
+    is_held: bool = False
 
-    def lock(self, purpose: str) -> MeasuringLock:
+    def lock(self, purpose: str) -> AbstractContextManager[object]:
         """The machine, for oneself."""
+        if self.is_held:
+            return nullcontext()
         return MeasuringLock(purpose, wait=self.wait, on_wait=self.on_wait)
 
 
 POLITE = Admission()
 
 
-def start(store: Store, request: Request, observer: Observer, admission: Admission = POLITE) -> Run:
-    """Make a run, carry it to the end of its budget, publish its champion.
+def start(
+    store: Store, request: Request, observer: Observer, admission: Admission = POLITE, ending: Ending | None = None
+) -> Run:
+    """Make a run, carry it to the end of its budget, publish its champion, or end it in another way.
 
     Raises:
         Interrupted: the user asked to stop; ``resume`` goes on.
@@ -104,7 +115,7 @@ def start(store: Store, request: Request, observer: Observer, admission: Admissi
         ground = _prepared(store, spec, observer, admission)
         run = store.create_run(spec)
         store.add_event(run.id, "started")
-        _carry_on(store, run, ground, observer)
+        _carry_on(store, run, ground, observer, ending)
     return run
 
 
@@ -121,12 +132,15 @@ def _spec(request: Request, machine: str) -> RunSpec:
         budget=request.budget.text,
         batch_size=request.batch_size,
         machine=machine,
-        versions={name: _version(name) for name in VERSIONED},
+        versions=versions(),
+        options=request.options,
         name=request.name,
     )
 
 
-def resume(store: Store, key: str, observer: Observer, admission: Admission = POLITE) -> Run:
+def resume(
+    store: Store, key: str, observer: Observer, admission: Admission = POLITE, ending: Ending | None = None
+) -> Run:
     """Go on with a run exactly where it stopped.
 
     Raises:
@@ -137,22 +151,27 @@ def resume(store: Store, key: str, observer: Observer, admission: Admission = PO
     if status(store.events(run.id)) == "finished":
         raise UsageError(f"run {run.id} is finished", f"look at it with: evolve show {run.id}")
     with admission.lock(f"run {run.id}"):
-        _refuse_other_machine(store, run)
+        refuse_other_machine(store, "run", run)
         ground = _prepared(store, run, observer, admission)
         store.add_event(run.id, "resumed")
-        _carry_on(store, run, ground, observer)
+        _carry_on(store, run, ground, observer, ending)
     return run
 
 
-def _refuse_other_machine(store: Store, run: Run) -> None:
+def refuse_other_machine(store: Store, what: str, known: Run | Loop) -> None:
+    """Refuse to go on with a ``"run"`` or a ``"loop"`` of another machine.
+
+    Raises:
+        UsageError: it belongs to one, or to another profile of this one.
+    """
     here = known_machine(store).id
-    if here == run.machine:
+    if here == known.machine:
         return
-    is_profile = profile_of(store, here) != profile_of(store, run.machine)
+    is_profile = profile_of(store, here) != profile_of(store, known.machine)
     way_out = "resume it with its own --isa and --cores, or start" if is_profile else "start"
     raise UsageError(
-        f"run {run.id} was measured on {described(store, run.machine)}, this is {described(store, here)}",
-        f"times of two machines do not mix; {way_out} a new run here",
+        f"{what} {known.id} was measured on {described(store, known.machine)}, this is {described(store, here)}",
+        f"times of two machines do not mix; {way_out} a new {what} here",
     )
 
 
@@ -175,7 +194,7 @@ def _prepared(store: Store, spec: RunSpec, observer: Observer, admission: Admiss
     return Ground(task, found, survey)
 
 
-def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer) -> None:
+def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer, ending: Ending | None) -> None:
     store.add_event(run.id, "noisy" if NOISY in ground.gate.flags else "trusted", ground.gate.line)
     survey, stop, folder = ground.survey, StopRequest(), source_folder()
     folder.trim(SOURCES_BYTES)
@@ -190,8 +209,9 @@ def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer) -> Non
         session = Session(run, around)
         session.keep_bound()
         search(session)
+        session.checkpoint(is_last=True)
         session.resurvey("measured again at the end")
-        publish(session)
+        (ending or publish)(session)
 
 
 def search(session: Session) -> None:
@@ -224,6 +244,11 @@ def _check(request: Request) -> None:
         raise UsageError(f"{kernel.name} has no dtype {request.dtype!r}", f"it has {', '.join(kernel.dtypes)}")
     if request.threads != 1:
         raise UsageError(f"{kernel.name} has single-threaded schedules only", "leave --threads at 1")
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries whose change could change a result."""
+    return {name: _version(name) for name in VERSIONED}
 
 
 @functools.cache

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.contestant import Task
-from benchmarks.exchange import ContestantFailedError
-from benchmarks.harness import Built, Harness, Incumbent, Plan, speedup
+from benchmarks.harness import Built, Harness, Incumbent, Plan
 from benchmarks.outcome import Impossible, Measured, Noisy
-from benchmarks.race import Rules
 from evolve.budget import Budget
 from evolve.champion import title_of
+from evolve.checkpoint import is_due, measured
 from evolve.errors import EvolveError, Interrupted
 from evolve.phases import Phases
 from evolve.progress import Observer, StopRequest
@@ -25,17 +24,14 @@ from evolve.quarantine import quarantine
 from evolve.search import make
 from evolve.search.protocol import Proposal, Result
 from evolve.standing import standing
-from evolve.store import Batch, Bound, Checkpoint, Evaluation, Individual, OutcomeRecord, Run, Store, utc_now
+from evolve.starting import start_of
+from evolve.store import Batch, Bound, Evaluation, Individual, OutcomeRecord, Run, Store, utc_now
 from kernels.language import Schedule
 
 if TYPE_CHECKING:
     from benchmarks.bound import Bound as MachineBound
     from benchmarks.outcome import Outcome
     from evolve.survey import Survey
-
-# a checkpoint pairs the new incumbent with the fixed baseline, which may be a hundred times slower
-CHECKPOINT_SHARE = 0.08
-CHECKPOINT_RULES = Rules(most_rounds=15, least_rounds=6, most_s=1.0, may_drop=False)
 
 RETRY_SHARE = 0.05
 """Of the measuring time, what second chances of noisy evaluations may take: on a machine that stays noisy they help
@@ -76,10 +72,12 @@ class Session:
         self.budget = Budget.parse(run.budget)
         self.phases = Phases(self.store.phases(run.id))
         self.strategy = make(
-            run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share
+            run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share, start_of(run)
         )
         self.individuals = self.store.individuals(run.id)
-        self.title = title_of(self.individuals, self.store.checkpoints(run.id))
+        checkpoints = self.store.checkpoints(run.id)
+        self.title = title_of(self.individuals, checkpoints)
+        self.checked_at = checkpoints[-1].evaluations if checkpoints else 0
         self.known = self.store.known_sources(run.id)
         self.counts = Counter(self.store.counts(run.id))
         self.history: list[float] = []
@@ -87,7 +85,7 @@ class Session:
         self._noisy: list[tuple[Evaluation, Built, Noisy]] = []
         self._retried_s = 0.0
         self._doubts = 0
-        self.last_speedup = self.title.speedup
+        self.last_speedup = checkpoints[-1].speedup if checkpoints else self.title.speedup
 
     @property
     def task(self) -> Task:
@@ -249,39 +247,14 @@ class Session:
             self.title, self._incumbent = title, None
             self.last_speedup = title.speedup or self.last_speedup
 
-    def checkpoint(self) -> None:
-        """Measure a new incumbent against the fixed baseline, so that its fitness is not a product of gains.
-
-        A baseline that takes seconds a call waits until that costs no more than its share of the run.
-        """
-        holder = self.title.individual
-        if holder is None or self.title.speedup is not None or not self._is_affordable():
+    def checkpoint(self, *, is_last: bool = False) -> None:
+        """Measure the incumbent against the fixed baseline where that is due; the first time is what its fitness is."""
+        if not is_due(self, is_last=is_last) or (made := measured(self)) is None:
             return
-        self.show("search", "measuring the new best against the baseline")
-        try:
-            with self.phases.phase("measure"):
-                samples = self.harness.pair(self.incumbent.contestant, self.harness.baseline, CHECKPOINT_RULES)
-        except ContestantFailedError:
-            return  # it keeps the title that it won, unconfirmed; publication will see whether it fails again
-        checkpoint = Checkpoint(
-            run=self.run.id,
-            evaluation=holder.evaluation.number,
-            evaluations=self.evaluated,
-            elapsed_s=self.phases.elapsed_s,
-            cpu_s=self.cpu_s,
-            speedup=speedup(samples),
-            samples=dataclasses.asdict(samples),
-            measured_at=utc_now(),
-        )
-        self.store.add_checkpoint(checkpoint)
-        self.title = self.title.confirmed(checkpoint)
-        self.last_speedup = checkpoint.speedup
-
-    def _is_affordable(self) -> bool:
-        bound = self.store.bound(self.run.id)
-        cost_s = (CHECKPOINT_RULES.least_rounds + 1) * (bound.baseline_s if bound else 0.0)
-        spent_s = len(self.store.checkpoints(self.run.id)) * cost_s
-        return self.last_speedup is None or spent_s + cost_s <= CHECKPOINT_SHARE * self.phases.elapsed_s
+        self.store.add_checkpoint(made)
+        self.checked_at, self.last_speedup = made.evaluations, made.speedup
+        if self.title.speedup is None:
+            self.title = self.title.confirmed(made)
 
     @property
     def incumbent(self) -> Incumbent:

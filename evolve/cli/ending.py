@@ -29,10 +29,10 @@ def show_end(
     return told
 
 
-def write_report(store: Store, run_id: str, path: Path | None) -> Path:
+def write_report(store: Store, run_id: str, path: Path | None, share: float | None = None) -> Path:
     """Write a run's report where asked, else into the cache."""
     from evolve.report.html import write  # noqa: PLC0415 - imports plotly
 
     target = path or report_path(run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    return write(store, run_id, target)
+    return write(store, run_id, target, share)

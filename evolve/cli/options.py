@@ -37,6 +37,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print nothing but the result.")
 wait_option = click.option("--wait", is_flag=True, help="Wait while another evolve measures, instead of giving up.")
 anyway_option = click.option("--anyway", is_flag=True, help="Measure on a machine too noisy to judge, and say so.")
+share_option = click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Of a program's time that the plain kernel takes: 0.053 says what the whole program gains.",
+)
 run_argument = click.argument("run", default="latest")
 
 

@@ -19,9 +19,10 @@ from evolve.cli.options import Output
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to. [default: the cache folder]"
 )
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
+@options.share_option
 @options.store_option
 @options.quiet_option
-def command(*, run: str, output: Path | None, opens: bool, store: str | None, quiet: bool) -> None:
+def command(*, run: str, output: Path | None, opens: bool, share: float | None, store: str | None, quiet: bool) -> None:
     """Write the report of RUN, one HTML file, and print its path.
 
     The file needs no network. RUN is an id, a name, or the beginning of one; by default the latest.
@@ -30,7 +31,7 @@ def command(*, run: str, output: Path | None, opens: bool, store: str | None, qu
 
     with options.opened(store) as facts:
         found = facts.run(run).id
-        path = write_report(facts, found, output).absolute()
+        path = write_report(facts, found, output, share).absolute()
     click.echo(path)
     if opens:
         webbrowser.open(path.as_uri())

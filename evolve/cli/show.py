@@ -8,12 +8,13 @@ from evolve.cli import options
 from evolve.cli.options import Output
 
 
-@options.command("show", "evolve show matmul-3f9a --json")
+@options.command("show", "evolve show matmul-3f9a --share 0.053")
 @options.run_argument
+@options.share_option
 @options.store_option
 @options.json_option
 @options.quiet_option
-def command(*, run: str, store: str | None, as_json: bool, quiet: bool) -> None:
+def command(*, run: str, share: float | None, store: str | None, as_json: bool, quiet: bool) -> None:
     """Show all that came of RUN.
 
     RUN is an id, a name, or the beginning of one; by default the latest.
@@ -23,7 +24,7 @@ def command(*, run: str, store: str | None, as_json: bool, quiet: bool) -> None:
 
     output = Output(as_json, quiet, store)
     with options.opened(store) as facts:
-        told = summary(facts, facts.run(run).id)
+        told = summary(facts, facts.run(run).id, share)
     output.result(told, full(told))
     output.next(*_following(told["run"], told["status"], has_champion=told["champion"] is not None))
 

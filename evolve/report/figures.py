@@ -13,7 +13,7 @@ from evolve.report.quantities import factor, number, seconds, speedup
 from evolve.tracker import Null, best_so_far, improvements, paid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evolve.store import Bound, Checkpoint, Individual, Publication
     from evolve.tracker import NullPoint
@@ -46,9 +46,7 @@ def champion_curve(
     _points(drawing, individuals)
     few = {"tick0": 0, "dtick": 1} if len(paid(individuals)) <= _FEW else {}
     drawing.figure.update_xaxes(title="evaluations", rangemode="tozero", **few)
-    _speedup_axis(
-        drawing.figure.update_yaxes, _range(individuals, checkpoints, publication, cap), "speedup (log scale)"
-    )
+    speedup_axis(drawing.figure.update_yaxes, _range(individuals, checkpoints, publication, cap), "speedup (log scale)")
     caption = "Every step of the blue line is a new champion"
     if has_null:
         caption += "; where it runs above the orange band, the search has found more than luck would have"
@@ -84,13 +82,57 @@ def opponents(publication: Publication | None) -> Picture | None:
     drawing.legend.append(Mark("dash", GREY, "same speed"))
     ends = [end for value in values for end in (value.estimate, *finite(value))]
     ends_shown = (min(0.9, min(ends) / 1.1), max(1.1, max(ends) * 1.15))
-    _speedup_axis(drawing.figure.update_xaxes, ends_shown, "speed ratio (log scale)")
+    speedup_axis(drawing.figure.update_xaxes, ends_shown, "speed ratio (log scale)")
     drawing.figure.update_yaxes(range=[-0.6, len(names) - 0.3], ticksuffix="  ", showgrid=False)
     caption = (
         "Right of the dashed line the champion is faster than that opponent, left of it slower, and an interval that "
         "touches the line shows no difference."
     )
     return drawing.picture("opponents", caption, 110 + 60 * len(names))
+
+
+def front(told: Mapping[str, Any] | None, run_id: str) -> Picture | None:
+    """What each run of the problem had reached by which cost; None where this run is the only one, or has no figure."""
+    if told is None or len(told["traces"]) < 2:
+        return None
+    drawing = Drawing()
+    for trace in told["traces"]:
+        _trace(drawing, trace, is_own=trace["run"] == run_id)
+    corners = told["points"]
+    line = {"color": ORANGE, "width": 2, "dash": "dash", "shape": "hv"}
+    drawing.add(
+        go.Scatter(
+            x=[corner["cpu_s"] for corner in corners],
+            y=[math.exp(corner["gap"]["estimate"]) for corner in corners],
+            mode="lines",
+            line=line,
+            hoverinfo="skip",
+        ),
+        Mark("dash", ORANGE, "front: the least that any run had left by that cost"),
+    )
+    drawing.legend += [Mark("line", BLUE, "this run"), Mark("line", GREY, "other runs of this problem")]
+    gaps = [math.exp(mark["gap"]["estimate"]) for trace in told["traces"] for mark in trace["marks"]]
+    drawing.figure.update_xaxes(type="log", title="processor seconds (log scale)")
+    speedup_axis(drawing.figure.update_yaxes, (min(0.98, *gaps), max(gaps) * 1.1), "left to the bound (log scale)")
+    caption = (
+        "Lower is nearer to what this machine allows, further left is cheaper: a run that moved the front lies below "
+        "the others at equal cost, one that walked along it only paid more."
+    )
+    return drawing.picture("front", caption, 360)
+
+
+def _trace(drawing: Drawing, trace: Mapping[str, Any], *, is_own: bool) -> None:
+    marks = trace["marks"]
+    drawing.add(
+        go.Scatter(
+            x=[*(mark["cpu_s"] for mark in marks), trace["spent_s"]],
+            y=[math.exp(mark["gap"]["estimate"]) for mark in (*marks, marks[-1])],
+            mode="lines+markers",
+            line={"color": BLUE if is_own else GREY, "width": 2.5 if is_own else 1.2, "shape": "hv"},
+            marker={"size": 6},
+            hovertemplate=f"{escaped(trace['run'])}: %{{y:.3g}}x left after %{{x:.3g}} s<extra></extra>",
+        )
+    )
 
 
 def _points(drawing: Drawing, individuals: Sequence[Individual]) -> None:
@@ -236,7 +278,7 @@ def _range(
     return low / 1.15, max(*tops, float(np.exp(fitnesses.max()))) * 1.3
 
 
-def _speedup_axis(update: Any, ends: tuple[float, float], title: str) -> None:
+def speedup_axis(update: Any, ends: tuple[float, float], title: str) -> None:
     """A logarithmic axis with round ratios on it."""
     low, high = ends
     ticks = _round_ratios(low, high)

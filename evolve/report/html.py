@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import plotly.offline
 
 import kernels
 from benchmarks.outcome import KINDS
-from evolve.report import promotion, quantities, result
-from evolve.report.figures import champion_curve, opponents
+from evolve.report import outlook, promotion, quantities, result
+from evolve.report.figures import champion_curve, front, opponents
 from evolve.report.genes import genes
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.page import template, write_page
@@ -33,25 +34,26 @@ _PHASES = {
 }
 
 
-def write(store: Store, run_id: str, path: Path) -> Path:
+def write(store: Store, run_id: str, path: Path, share: float | None = None) -> Path:
     """Write a run's report; a run that is not finished, or has failed, says what is missing.
 
     Args:
         store: where the run is.
         run_id: its id.
         path: the file, in a folder that exists; replaced as a whole.
+        share: of a program's time that the plain kernel takes; None leaves the program out.
 
     Raises:
         UsageError: there is no such run.
         EvolveError: the store cannot be read, or the file cannot be written.
     """
-    return write_page(page(store, run_id), path)
+    return write_page(page(store, run_id, share), path)
 
 
-def page(store: Store, run_id: str) -> str:
+def page(store: Store, run_id: str, share: float | None = None) -> str:
     """The report's text; see ``write``."""
     run = store.run(run_id)
-    told, individuals = summary(store, run.id), store.individuals(run.id)
+    told, individuals = summary(store, run.id, share), store.individuals(run.id)
     kernel = _installed(run)
     best = told["champion"]
     publication, bound = store.publication(run.id), store.bound(run.id)
@@ -59,6 +61,7 @@ def page(store: Store, run_id: str) -> str:
     pictures = [
         champion_curve(individuals, store.checkpoints(run.id), publication, bound),
         opponents(publication),
+        front(told["front"], run.id),
     ]
     return template("report.html").render(
         told=told,
@@ -68,7 +71,12 @@ def page(store: Store, run_id: str) -> str:
         size=quantities.extents(run.size),
         dims=kernel.dims if kernel else (),
         throughput=_throughput(run, kernel, best),
-        luck=_luck(told["null"]),
+        luck=_luck(told),
+        left=_left(told["split"]),
+        moment_header=outlook.HEADER,
+        moments=[outlook.moment(row) for row in told["curve"]],
+        future=[*outlook.luck(told), *outlook.future(told)],
+        costs=outlook.costs(told),
         missing=list(_missing(store, run, told)),
         remarks=list(promotion.remarks(told)),
         pictures={picture.name: picture for picture in pictures if picture},
@@ -102,14 +110,24 @@ def _throughput(run: Run, kernel: Kernel | None, best: Told | None) -> str:
     return ", ".join(quantities.rate(count / best["time_s"], unit) for count, unit in rates if count)
 
 
-def _luck(null: Mapping[str, Any]) -> Told | None:
+def _luck(told: Told) -> Told | None:
     """The expected best of random draws."""
-    expected = null["best_of_n"]
-    if expected is None:
-        return None
-    guess = ", extrapolated" if null["is_extrapolated"] else ""
-    note = f"expected best of {null['n']} random draws: {quantities.speedup(expected)}{guess}"
-    return {"speedup": expected["estimate"], "note": note}
+    carried = told["null"]["carried"]
+    return {"n": carried["n"], "speedup": carried["best_of_n"], "note": outlook.best_of(told)} if carried else None
+
+
+def _left(split: Told | None) -> list[Told]:
+    """The parts of the headroom, each with its share of it on the logarithmic scale that all speedups have."""
+    whole = math.log(split["left"]) if split else 0.0
+    return [
+        {
+            "name": outlook.title(part),
+            "says": outlook.meaning(part),
+            "left": part["left"],
+            "share": math.log(part["left"]["estimate"]) / whole,
+        }
+        for part in (split["parts"] if split else ())
+    ]
 
 
 def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
@@ -133,9 +151,9 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
     yield from result.quarantined(told)
     if best is not None and best["bound"] is None:
         yield "The machine's ceiling was not measured for this run: there is no cap line."
-    if told["evaluations"] and told["null"]["best_of_n"] is None:
+    if told["evaluations"] and told["null"]["carried"] is None:
         null = told["null"]
-        drawn = f"only {null['measured']} of {null['control']} random draws were measured"
+        drawn = f"only {null['measured']} of {null['control']} random draws were measured, and they differ too much"
         yield f"What luck would have found is not known: {drawn if null['control'] else 'there were no random draws'}."
 
 

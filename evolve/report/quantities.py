@@ -94,3 +94,24 @@ def fraction(estimate: Mapping[str, Any]) -> str:
 def extents(size: Sequence[int]) -> str:
     """A problem's size as a user writes it: ``512x256x128``."""
     return "x".join(map(str, size))
+
+
+def plain_number(estimate: Mapping[str, Any]) -> str:
+    """A number with its interval, which may hold 0: ``0.31 [0.22, 0.40]``; an open end says so.
+
+    Args:
+        estimate: ``estimate``, ``low``, ``high`` as in ``Estimate.as_dict``.
+    """
+    centre, low, high = (_two_decimals(estimate[end]) for end in ("estimate", "low", "high"))
+    if estimate["low"] is not None and estimate["low"] == estimate["high"]:
+        return f"{centre} exactly"
+    return f"{centre} [{low}, {high}]"
+
+
+def _two_decimals(value: float | None) -> str:
+    """Of a ratio or an elasticity hardly more is ever known."""
+    if value is None:
+        return "open"
+    if abs(value) >= 1e9:
+        return f"{value:.0e}"
+    return number(value) if abs(value) >= 10 else f"{value:.2f}".replace("-0.00", "0.00")

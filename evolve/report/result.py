@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evolve.report import promotion
+from evolve.report import outlook, promotion
 from evolve.report.quantities import clock, extents, factor, number, percent, seconds, speedup, terms
 from evolve.report.text import facts
 
@@ -36,9 +36,11 @@ def full(told: Told) -> str:
         [
             headline(told),
             "",
-            facts(
-                [*champion(told), *promotion.evidence(told), *_schedule(told), ("luck", luck(told)), *_verdict(told)]
-            ),
+            facts([*champion(told), *promotion.evidence(told), *_schedule(told)]),
+            "",
+            outlook.outlook(told),
+            "",
+            facts(_verdict(told)),
             "",
             facts([*_search(told), *_doubts(told), ("time", where_time_went(told)), *_origin(told)]),
         ]
@@ -94,14 +96,8 @@ def _bound(best: Mapping[str, Any]) -> str:
 
 
 def luck(told: Told) -> str:
-    """What random draws would have found: estimates of the search against estimates of the search."""
-    null = told["null"]
-    if null["best_of_n"] is None:
-        return f"not known: {null['measured']} of {null['control']} random draws could be measured, too few to say"
-    guess = ", extrapolated" if null["is_extrapolated"] else ""
-    believed = (told["champion"] or {}).get("search_estimate", {}).get("speedup")
-    against = f", the search {factor(believed)}" if believed else ""
-    return f"best of {null['n']} random draws: {speedup(null['best_of_n'])}{guess}{against} (search-time estimates)"
+    """What random draws would have found, and whether the search is more than that."""
+    return "; ".join(filter(None, (outlook.best_of(told), outlook.ahead(told["null"]))))
 
 
 def where_time_went(told: Told) -> str:
@@ -122,7 +118,7 @@ def _schedule(told: Told) -> list[tuple[str, str]]:
 
 def _verdict(told: Told) -> list[tuple[str, str]]:
     verdict = told["verdict"]
-    return [("verdict", verdict["verdict"]), *[("", reason) for reason in verdict["reasons"]]]
+    return [("verdict", f"{verdict['verdict']}: {verdict['reasons'][0]}")]
 
 
 def _search(told: Told) -> list[tuple[str, str]]:

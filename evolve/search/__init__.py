@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
     import numpy as np
 
     from evolve.search.protocol import Strategy
-    from kernels.language.space import Space
+    from kernels.language.space import Space, Value
 
 STRATEGIES = {
     "genetic": "evolve.search.genetic:Genetic",
@@ -32,7 +33,13 @@ STRATEGIES = {
 }
 
 
-def make(name: str, space: Space, rng: np.random.Generator, control_share: float = 0.15) -> Strategy:
+def make(
+    name: str,
+    space: Space,
+    rng: np.random.Generator,
+    control_share: float = 0.15,
+    start: Mapping[str, Value] | None = None,
+) -> Strategy:
     """The strategy called ``name``, with a control arm unless its share is 0.
 
     Args:
@@ -40,12 +47,14 @@ def make(name: str, space: Space, rng: np.random.Generator, control_share: float
         space: the legal schedules.
         rng: split in two, for the strategy and the control arm: equal seeds give equal control draws to any strategy.
         control_share: of all evaluations, at least 0 and below 1.
+        start: the legal schedule at which the search begins; the kernel's default where none is given.
 
     Raises:
-        ValueError: no such strategy, or a control share out of range.
+        ValueError: no such strategy, a control share out of range, or an illegal start.
     """
     searching, controlling = rng.spawn(2)
-    strategy = cast("Strategy", _class(name)(space, searching))
+    begun = space.starting_at(start) if start else space
+    strategy = cast("Strategy", _class(name)(begun, searching))
     if control_share == 0:
         return strategy
     from evolve.search.control import ControlArm  # noqa: PLC0415 - as lazy as the strategies

@@ -2,6 +2,7 @@
 
 A *run* asks for *batches* of *evaluations*; each gets an *outcome*; now and then the champion is measured afresh, a
 *checkpoint*, and at the end once more, the *publication*. Search-time figures and fresh ones never share a table.
+A closed *loop* makes *laps*, each measured against lap 0 and *forecast* before it begins.
 """
 
 from evolve.store.base import Store
@@ -15,13 +16,19 @@ from evolve.store.records import (
     Checkpoint,
     Evaluation,
     EventKind,
+    Forecast,
     Individual,
+    Lap,
+    Loop,
+    LoopEvent,
+    LoopSpec,
     Machine,
     OutcomeRecord,
     Publication,
     Run,
     RunEvent,
     RunSpec,
+    Turn,
     utc_now,
 )
 from evolve.store.sqlite import SqliteStore
@@ -37,7 +44,12 @@ __all__ = [
     "Checkpoint",
     "Evaluation",
     "EventKind",
+    "Forecast",
     "Individual",
+    "Lap",
+    "Loop",
+    "LoopEvent",
+    "LoopSpec",
     "Machine",
     "OutcomeRecord",
     "Publication",
@@ -46,6 +58,7 @@ __all__ = [
     "RunSpec",
     "SqliteStore",
     "Store",
+    "Turn",
     "open_store",
     "utc_now",
 ]

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
         Checkpoint,
         Evaluation,
         EventKind,
+        Forecast,
         Individual,
+        Lap,
+        Loop,
+        LoopEvent,
+        LoopSpec,
         Machine,
         OutcomeRecord,
         Publication,
         Run,
         RunEvent,
         RunSpec,
+        Turn,
     )
 
 
@@ -144,3 +150,42 @@ class Store(Protocol):
 
     def publication(self, run_id: str) -> Publication | None:
         """The last publication of a run."""
+
+    def create_loop(self, spec: LoopSpec) -> Loop:
+        """Open a closed loop under a new id.
+
+        Raises:
+            UsageError: the name is taken, or reads like an id or ``latest``.
+        """
+
+    def loops(self) -> list[Loop]:
+        """All loops, the oldest first."""
+
+    def loop(self, key: str) -> Loop:
+        """The loop of that id or name, or of an unambiguous beginning of either, or the ``latest``.
+
+        Raises:
+            UsageError: there is none, or several begin so.
+        """
+
+    def add_loop_event(self, loop_id: str, kind: Turn, detail: str = "") -> None:
+        """Keep a turn in a loop's life, now, by this process."""
+
+    def loop_events(self, loop_id: str) -> list[LoopEvent]:
+        """A loop's events in order."""
+
+    def add_forecast(self, forecast: Forecast) -> None:
+        """Keep what is said of a lap before it begins; a lap that is begun anew is forecast anew."""
+
+    def forecasts(self, loop_id: str) -> list[Forecast]:
+        """A loop's forecasts in order; of a lap the last one counts."""
+
+    def add_lap(self, lap: Lap) -> None:
+        """Keep a lap.
+
+        Raises:
+            EvolveError: the lap is there already: another process goes on with this loop.
+        """
+
+    def laps(self, loop_id: str) -> list[Lap]:
+        """A loop's laps in order."""

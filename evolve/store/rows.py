@@ -73,6 +73,7 @@ _JSON: dict[str, Callable[[Any], Any]] = {
     "size": tuple,
     "parents": tuple,
     "speedup": _estimate,
+    **dict.fromkeys(("gain", "engine", "ceiling", "endpoint"), _estimate),
     "rivals": lambda value: {name: _estimate(item) for name, item in value.items()},
     **dict.fromkeys(("versions", "options", "fingerprint", "values", "schedule", "samples", "details"), dict),
 }
@@ -84,16 +85,18 @@ def to_row(record: DataclassInstance) -> Row:
 
 
 def _cell(name: str, value: Any) -> Any:
-    if name in _JSON:
+    if name in _JSON and value is not None:
         return json_text(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
 def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
     """The record of a row that has a column for each of its fields."""
-    return kind(
-        **{f.name: _JSON[f.name](json.loads(row[f.name])) if f.name in _JSON else row[f.name] for f in fields(kind)}
-    )
+    return kind(**{f.name: _value(f.name, row[f.name]) for f in fields(kind)})
+
+
+def _value(name: str, cell: Any) -> Any:
+    return _JSON[name](json.loads(cell)) if name in _JSON and cell is not None else cell
 
 
 _OUTCOME_CELLS = ("reason", "verify_s", "measure_s", "time_s", "log_ratio", "low", "high", "max_error")

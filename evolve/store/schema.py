@@ -78,7 +78,27 @@ _SECOND = (
     "ALTER TABLE publication ADD COLUMN details TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(details))",
 )
 
-VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+_LOOP_TABLES = {
+    "loop": """id TEXT PRIMARY KEY, name TEXT UNIQUE, kind TEXT NOT NULL, laps INTEGER NOT NULL, seed INTEGER NOT NULL,
+        machine TEXT NOT NULL REFERENCES machine (id), versions TEXT NOT NULL CHECK (json_valid(versions)),
+        options TEXT NOT NULL CHECK (json_valid(options)), created_at TEXT NOT NULL""",
+    "loop_event": """loop TEXT NOT NULL REFERENCES loop (id), kind TEXT NOT NULL, at TEXT NOT NULL,
+        detail TEXT NOT NULL, pid INTEGER NOT NULL, host TEXT NOT NULL""",
+    "forecast": """loop TEXT NOT NULL REFERENCES loop (id), lap INTEGER NOT NULL CHECK (lap > 0), at TEXT NOT NULL,
+        gain TEXT NOT NULL CHECK (json_valid(gain)), reason TEXT NOT NULL""",
+    "lap": """loop TEXT NOT NULL REFERENCES loop (id), lap INTEGER NOT NULL CHECK (lap >= 0),
+        started_at TEXT NOT NULL, finished_at TEXT NOT NULL, machine TEXT NOT NULL REFERENCES machine (id), gain TEXT,
+        engine TEXT, inputs REAL NOT NULL, ceiling TEXT, endpoint TEXT, cpu_s REAL NOT NULL,
+        details TEXT NOT NULL CHECK (json_valid(details)), fault TEXT NOT NULL, PRIMARY KEY (loop, lap)""",
+}
+
+_THIRD = (
+    *(f"CREATE TABLE {name} ({columns}) STRICT" for name, columns in _LOOP_TABLES.items()),
+    *(trigger for name in _LOOP_TABLES for trigger in _append_only(name)),
+    *(f"CREATE INDEX {name}_by_loop ON {name} (loop)" for name in ("loop_event", "forecast")),
+)
+
+VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 """``VERSIONS[k]`` takes a file from version k to k + 1."""
 
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import socket
-import sqlite3
-from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from evolve.errors import EvolveError, UsageError
-from evolve.store import rows, schema
+from evolve.errors import EvolveError
+from evolve.store import names, rows
 from evolve.store.ceilings import best_of, last_of
-from evolve.store.faults import reported
+from evolve.store.looptables import LoopTables
 from evolve.store.records import (
     PHASES,
     Batch,
@@ -35,103 +30,11 @@ from evolve.store.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
-
-    from _typeshed import DataclassInstance
-
-    Record = TypeVar("Record", bound=DataclassInstance)
-
-_BUSY_S = 30.0
-_ID_TRIES = 16
+    from collections.abc import Mapping, Sequence
 
 
-class SqliteStore:
-    """A ``Store`` in one SQLite file; the contract stands there.
-
-    The journal is a write-ahead log with ``synchronous = NORMAL``: what is committed survives ``kill -9``, a power
-    failure may take back the last moments (sqlite.org/wal.html, "Performance Considerations"), and no commit waits for
-    the disk while something is measured.
-
-    Attributes:
-        path: the file.
-    """
-
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.path = path.absolute()
-        self._refuse_unusable(create=create)
-        with reported(self.path):
-            uri = f"{self.path.as_uri()}?mode={'rwc' if create else 'rw'}"
-            self._connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
-        try:
-            with reported(self.path):
-                self._connection.row_factory = sqlite3.Row
-                self._connection.execute("PRAGMA foreign_keys = ON")
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                schema.prepare(self._connection, self.path)
-        except BaseException:
-            self._connection.close()
-            raise
-
-    def _refuse_unusable(self, *, create: bool) -> None:
-        if self.path.is_dir():
-            raise EvolveError(f"store {self.path} is a folder", "name a file in it")
-        if create:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise EvolveError(
-                    f"cannot make the folder of store {self.path} ({error.strerror})", "choose another with --store"
-                ) from error
-        elif not self.path.exists():
-            raise EvolveError(f"there is no store {self.path}", "`evolve run` makes one")
-
-    @property
-    def url(self) -> str:
-        """What opens this store again."""
-        return f"sqlite:///{self.path}"
-
-    def close(self) -> None:
-        """Close the file."""
-        with reported(self.path):
-            self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None, /
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with reported(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-    def _insert(self, table: str, row: rows.Row) -> None:
-        columns = ", ".join(f'"{name}"' for name in row)
-        marks = ", ".join(f":{name}" for name in row)
-        self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608 our own names
-
-    def _add(self, table: str, record: DataclassInstance) -> None:
-        with self._transaction():
-            self._insert(table, rows.to_row(record))
-
-    def _query(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with reported(self.path):
-            return self._connection.execute(sql, values).fetchall()
-
-    def _of_run(self, kind: type[Record], table: str, run_id: str) -> list[Record]:
-        found = self._query(f"SELECT * FROM {table} WHERE run = ? ORDER BY rowid", run_id)  # noqa: S608 our own names
-        return [rows.from_row(kind, row) for row in found]
+class SqliteStore(LoopTables):
+    """A ``Store`` in one SQLite file; the contract stands there."""
 
     # -- machines -----------------------------------------------------------------------------------------------------
 
@@ -173,12 +76,10 @@ class SqliteStore:
     def create_run(self, spec: RunSpec) -> Run:
         """Open a run under a new id."""
         with self._transaction():
-            runs = self.runs()
-            taken = {word for run in runs for word in (run.id, run.name)} | {"latest"}
-            if spec.name is not None and (not spec.name.strip() or spec.name in taken):
-                raise UsageError(f"the name {spec.name!r} is taken or empty", "choose another with --name")
+            words = self._words()
+            names.refuse_taken(spec.name, words)
             given = {f.name: getattr(spec, f.name) for f in fields(RunSpec)}
-            run = Run(id=_new_id(spec.kernel, taken), created_at=utc_now(), **given)
+            run = Run(id=names.new_id(spec.kernel, words), created_at=utc_now(), **given)
             self._insert("run", rows.to_row(run))
         return run
 
@@ -188,18 +89,7 @@ class SqliteStore:
 
     def run(self, key: str) -> Run:
         """The run of that id or name, or of an unambiguous beginning of either, or the ``latest``."""
-        runs = self.runs()
-        if not runs:
-            raise UsageError(f"no run in store {self.path}", "`evolve run` makes one")
-        if key == "latest":
-            return runs[-1]
-        exact = [run for run in runs if key in (run.id, run.name)]
-        found = exact or [run for run in runs if key and (run.id.startswith(key) or (run.name or "").startswith(key))]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(f"{key!r} may be {', '.join(run.id for run in found[-5:])}", "write more of it")
-        raise UsageError(f"no run {key!r} in store {self.path}", "`evolve runs` lists them")
+        return names.find("run", self.runs(), key, self.path)
 
     def add_event(self, run_id: str, kind: EventKind, detail: str = "") -> None:
         """Keep a turn in a run's life, or a note, now, by this process."""
@@ -207,7 +97,7 @@ class SqliteStore:
 
     def events(self, run_id: str) -> list[RunEvent]:
         """A run's events in order."""
-        return self._of_run(RunEvent, "event", run_id)
+        return self._of("run", RunEvent, "event", run_id)
 
     def add_bound(self, bound: Bound) -> None:
         """Keep what a run's problem costs at least here."""
@@ -215,7 +105,7 @@ class SqliteStore:
 
     def bound(self, run_id: str) -> Bound | None:
         """The last bound of a run."""
-        return next(reversed(self._of_run(Bound, "bound", run_id)), None)
+        return next(reversed(self._of("run", Bound, "bound", run_id)), None)
 
     # -- evaluations --------------------------------------------------------------------------------------------------
 
@@ -232,7 +122,7 @@ class SqliteStore:
 
     def batches(self, run_id: str) -> list[Batch]:
         """A run's asks in order."""
-        return self._of_run(Batch, "batch", run_id)
+        return self._of("run", Batch, "batch", run_id)
 
     def add_outcome(self, record: OutcomeRecord) -> None:
         """Keep what came of an evaluation. A duplicate has no outcome of its own."""
@@ -299,7 +189,7 @@ class SqliteStore:
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """A run's checkpoints in order."""
-        return self._of_run(Checkpoint, "checkpoint", run_id)
+        return self._of("run", Checkpoint, "checkpoint", run_id)
 
     def add_publication(self, publication: Publication) -> None:
         """Keep the final measurement."""
@@ -307,13 +197,4 @@ class SqliteStore:
 
     def publication(self, run_id: str) -> Publication | None:
         """The last publication of a run."""
-        return next(reversed(self._of_run(Publication, "publication", run_id)), None)
-
-
-def _new_id(kernel: str, taken: set[str | None]) -> str:
-    """A free id such as ``matmul-3f9a``; the caller holds the write lock, so it stays free."""
-    word = re.sub(r"[^a-z0-9]+", "-", Path(kernel).name.removesuffix(".py").lower()).strip("-") or "run"
-    for attempt in range(_ID_TRIES):
-        if (candidate := f"{word}-{secrets.token_hex(2 + attempt // 4)}") not in taken:
-            return candidate
-    raise EvolveError(f"no free id for a run of {kernel} in {_ID_TRIES} tries", "choose another store with --store")
+        return next(reversed(self._of("run", Publication, "publication", run_id)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,9 +23,9 @@ from evolve.store.records import (
     RunSpec,
     utc_now,
 )
+from evolve.store.testing_loops import LoopStoreTestCase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from evolve.store.base import Store
@@ -67,18 +66,8 @@ def measured(run: Run, number: int, fitness: float = 0.5) -> OutcomeRecord:
     return OutcomeRecord(run.id, number, outcome, utc_now(), fitness, build_s=0.75, launch=3)
 
 
-class StoreTestCase(ABC):
+class StoreTestCase(LoopStoreTestCase):
     """What any store must do."""
-
-    @abstractmethod
-    def open(self, folder: Path) -> Store:
-        """Open the store of a folder, the same one each time."""
-
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        """An empty store."""
-        with self.open(tmp_path) as store:
-            yield store
 
     @pytest.fixture
     def run(self, store: Store) -> Run:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.inference import Estimate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,3 +73,9 @@ def evaluations_since_improvement(individuals: Sequence[Individual]) -> int | No
     """How many evaluations the champion has outlived; None while there is none."""
     found = improvements(individuals)
     return len(paid(individuals)) - found[-1].evaluations if found else None
+
+
+def as_speedup(gain: Estimate) -> Estimate:
+    """An estimate in ln units as a factor of speed; an end beyond all bounds stays there."""
+    ends = (math.exp(end) if end < math.inf else math.inf for end in (gain.estimate, gain.low, gain.high))
+    return Estimate(*ends, gain.level)

@@ -1,4 +1,4 @@
-"""How a run is doing and how long it has worked, read from its facts: nothing is ever rewritten."""
+"""How a run or a loop is doing and how long it has worked, read from its facts: nothing is ever rewritten."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from evolve.store.records import NOTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from evolve.store import RunEvent
+    from evolve.store import LoopEvent, RunEvent
+
+    Event = RunEvent | LoopEvent
 
 _BEGINNINGS = ("started", "resumed")
 
 
-def is_alive(event: RunEvent) -> bool:
+def is_alive(event: Event) -> bool:
     """False where the process that wrote an event is known to be gone; another host's is believed to live."""
     if event.host != socket.gethostname():
         return True
@@ -32,7 +34,7 @@ def is_alive(event: RunEvent) -> bool:
         return True
 
 
-def status(events: Sequence[RunEvent], alive: Callable[[RunEvent], bool] = is_alive) -> str:
+def status(events: Sequence[Event], alive: Callable[[Event], bool] = is_alive) -> str:
     """``created``, ``running``, ``killed`` (died without a word), ``interrupted``, ``finished`` or ``failed``."""
     turns = [event for event in events if event.kind not in NOTES]
     if not turns:
@@ -42,13 +44,13 @@ def status(events: Sequence[RunEvent], alive: Callable[[RunEvent], bool] = is_al
     return "running" if alive(turns[-1]) else "killed"
 
 
-def elapsed_s(events: Sequence[RunEvent], facts: Iterable[str]) -> float:
-    """Wall time that a run has worked, the pauses between its sessions left out.
+def elapsed_s(events: Sequence[Event], facts: Iterable[str]) -> float:
+    """Wall time that a run or loop has worked, the pauses between its sessions left out.
 
     A killed session ends with the last fact that it wrote.
 
     Args:
-        events: the run's turns and notes.
+        events: its turns and notes.
         facts: times of day at which anything else was written, in any order.
     """
     moments = sorted([(event.at, event.kind in _BEGINNINGS) for event in events] + [(at, False) for at in facts])

@@ -5,33 +5,39 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evolve.machines import profile_of
 from evolve.quarantine import folder_of
 from evolve.store.rows import plain
+from evolve.tracker.comparison import comparison
 from evolve.tracker.conditions import conditions
 from evolve.tracker.curve import champion, paid
 from evolve.tracker.headroom import headroom
-from evolve.tracker.luck import surpassing
 from evolve.tracker.naive import naive_product
-from evolve.tracker.null import Null
+from evolve.tracker.outlook import outlook
 from evolve.tracker.status import elapsed_s, status
 from evolve.tracker.verdict import run_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.inference import Estimate
     from evolve.store import Bound, Checkpoint, Individual, Publication, Run, Store
 
 SCHEMA = 1
 """Raised when a field changes its meaning; fields may be added without."""
 
 
-def summary(store: Store, run_id: str) -> dict[str, Any]:
+def summary(store: Store, run_id: str, share: float | None = None) -> dict[str, Any]:
     """The facts of a run, in plain values that are valid JSON.
 
     A speedup appears only where it was measured afresh: ``champion.source`` is ``published``, ``checkpoint`` or
     ``search_estimate``, and what the search believed stands apart under ``champion.search_estimate``.
+
+    Args:
+        store: where the run is.
+        run_id: its id.
+        share: of a program's time that the plain kernel takes: what its speedup does for the program.
 
     Raises:
         UsageError: there is no such run.
@@ -40,13 +46,15 @@ def summary(store: Store, run_id: str) -> dict[str, Any]:
     run = store.run(run_id)
     individuals = store.individuals(run.id)
     bound, publication = store.bound(run.id), store.publication(run.id)
+    progress = _progress(store, run, individuals)
     told = {
         "schema": SCHEMA,
         **_identity(store, run),
-        **_progress(store, run, individuals),
+        **progress,
         "champion": _champion(individuals, bound, publication, store.checkpoints(run.id)),
         "naive_product": naive_product(individuals),
-        "null": _null(individuals, bound),
+        "null": comparison(individuals, bound, np.random.default_rng(run.seed)),
+        **outlook(store, run, individuals, progress["searching_s"], progress["elapsed_s"], share),
         "verdict": run_verdict(individuals, bound, publication).as_dict(),
         "conditions": conditions(store.events(run.id), individuals),
         "quarantine": _quarantined(individuals),
@@ -82,6 +90,7 @@ def _progress(store: Store, run: Run, individuals: Sequence[Individual]) -> dict
     return {
         "status": status(events),
         "elapsed_s": elapsed_s(events, batches + outcomes + fresh),
+        "searching_s": searching_s,
         "evaluations": len(outcomes),
         "duplicates": sum(i.evaluation.duplicate_of is not None for i in individuals),
         "evaluations_per_s": len(outcomes) / searching_s if searching_s > 0 else 0.0,
@@ -176,23 +185,3 @@ def _search_estimate(best: Individual, bound: Bound | None) -> dict[str, Any]:
         "time_s": time_s,
         "bound_fraction": room.fraction if room else None,
     }
-
-
-def _null(individuals: Sequence[Individual], bound: Bound | None) -> dict[str, Any]:
-    """The expected best of as many random draws as there were evaluations, in speedup units."""
-    null, n = Null.of(individuals, bound), len(paid(individuals))
-    point = null.best_of(n) if null else None
-    draws = [i for i in individuals if i.evaluation.arm == "control" and i.record is not None]
-    return {
-        "best_of_n": _speedup(point.fitness) if point else None,
-        "n": n,
-        "control": len(draws),
-        "measured": sum(i.fitness is not None for i in draws),
-        "is_extrapolated": point.is_extrapolated if point else None,
-        "surpassing": surpassing(individuals),
-    }
-
-
-def _speedup(fitness: Estimate) -> dict[str, float]:
-    ends = {name: math.exp(getattr(fitness, name)) for name in ("estimate", "low", "high")}
-    return {**ends, "level": fitness.level}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from evolve.tracker.curve import champion, evaluations_since_improvement, paid
+from evolve.tracker.curve import best_so_far, champion, evaluations_since_improvement, paid
 from evolve.tracker.headroom import headroom
 from evolve.tracker.luck import drought_probability, surpassing
-from evolve.tracker.null import LEAST_DRAWS, REACH, Null, lead
+from evolve.tracker.null import LEAST_DRAWS, Null, lead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def run_verdict(individuals: Sequence[Individual], bound: Bound | None, publicat
     else:
         reasons += [
             _bound_reason(best, bound, publication),
-            *_luck_reasons(individuals, best, bound),
+            *_luck_reasons(individuals, bound),
             _drought_reason(individuals),
         ]
     return Verdict("UNDECIDED", tuple(reasons))
@@ -60,8 +61,8 @@ def _bound_reason(best: Individual, bound: Bound | None, publication: Publicatio
     return f"by its search estimate alone the champion reaches {room.fraction:.0%} of the bound ({bound.limit})"
 
 
-def _luck_reasons(individuals: Sequence[Individual], best: Individual, bound: Bound | None) -> list[str]:
-    reasons = [_null_reason(individuals, best, bound)]
+def _luck_reasons(individuals: Sequence[Individual], bound: Bound | None) -> list[str]:
+    reasons = [_null_reason(individuals, bound)]
     if (found := surpassing(individuals)) is not None:
         reasons.append(
             f"{found.above} of {found.search} search evaluations beat the best of {found.control} control draws: "
@@ -70,16 +71,21 @@ def _luck_reasons(individuals: Sequence[Individual], best: Individual, bound: Bo
     return reasons
 
 
-def _null_reason(individuals: Sequence[Individual], best: Individual, bound: Bound | None) -> str:
+def _null_reason(individuals: Sequence[Individual], bound: Bound | None) -> str:
     null, n = Null.of(individuals, bound), len(paid(individuals))
     if null is None:
         return f"too few control draws for a null: {LEAST_DRAWS} must be measured"
-    point = null.best_of(n)
-    if point is None or best.fitness is None:
-        return f"no null: {n} evaluations are over {REACH} times the {len(null.fitnesses)} control draws"
-    ahead = lead(best.fitness, point)
-    what = f"by search estimates the champion is {ahead.estimate:.2f}x ({ahead.low:.2f} to {ahead.high:.2f})"
-    return f"{what} the expected best of {n} random draws" + (", extrapolated" if point.is_extrapolated else "")
+    point = null.furthest(n)
+    if point is None:
+        return f"no null: the {len(null.fitnesses)} control draws differ too much to say what more would find"
+    best = float(best_so_far(individuals)[point.n - 1])
+    if not math.isfinite(best):
+        return f"the search had nothing measured after {point.n} evaluations, as far as the null reaches"
+    ahead = lead(best, point)
+    what = f"the search's best of {point.n} is {ahead.estimate:.2f}x ({ahead.low:.2f} to {ahead.high:.2f})"
+    guess = ", extrapolated" if point.is_extrapolated else ""
+    beyond = f"; {len(null.fitnesses)} control draws do not say what {n} would find" if point.n < n else ""
+    return f"by search estimates {what} the expected best of as many random draws{guess}{beyond}"
 
 
 def _drought_reason(individuals: Sequence[Individual]) -> str:

@@ -7,6 +7,7 @@ mean the same thing are the same schedule.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import math
@@ -179,7 +180,8 @@ class Space:
         self.by_name = {parameter.name: parameter for parameter in self.parameters}
         self.constraints = tuple(Constraint(predicate, reason) for predicate, reason in constraints)
         self._check_names()
-        self.default = Schedule({p.name: p.default for p in self.parameters})
+        self._pinned = Schedule({p.name: p.default for p in self.parameters})
+        self.default = self._pinned
         if reason := self.is_legal(self.default):
             raise ValueError(f"the default schedule is illegal: {reason}")
 
@@ -200,6 +202,18 @@ class Space:
                 raise ValueError(f"{parameter.name!r} depends on {name!r}, which must be an unconditional parameter")
             if isinstance(allowed, str) or not set(allowed) <= set(self.by_name[name].values):
                 raise ValueError(f"{parameter.name!r} needs {name} in {allowed!r}, which must be a tuple of its values")
+
+    def starting_at(self, schedule: Mapping[str, Value]) -> Space:
+        """The same space with another default, which is where a search begins; draws from it are the same.
+
+        Raises:
+            ValueError: the schedule is illegal; the message says why.
+        """
+        if reason := self.is_legal(schedule):
+            raise ValueError(f"illegal schedule: {reason}")
+        space = copy.copy(self)
+        space.default = self.canonical(schedule)
+        return space
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -246,7 +260,7 @@ class Space:
         free = [p for p in self.parameters if p.name not in fixed and p.is_active(fixed)]
         for _ in range(_MOST_TRIES):
             genes = {p.name: p.values[int(rng.integers(len(p.values)))] for p in free}
-            drawn = Schedule({**self.default, **fixed, **genes})
+            drawn = Schedule({**self._pinned, **fixed, **genes})
             if self.is_legal(drawn) is None:
                 return drawn
         raise ValueError(f"no legal schedule in {_MOST_TRIES} random draws: the constraints leave next to nothing")

@@ -18,7 +18,11 @@ from evolve.store import open_store
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [name for names in SECTIONS.values() for name in names]
-SUBCOMMANDS = [["kernels", name] for name in ("list", "show", "check")]
+GROUPS = {
+    "kernels": ("list", "show", "check"),
+    "loop": ("kernels", "batching", "replicators", "resume", "show", "list"),
+}
+SUBCOMMANDS = [[group, name] for group, names in GROUPS.items() for name in names]
 
 
 # ---- help
@@ -56,7 +60,7 @@ def test_every_help_has_an_example_and_the_exit_codes(evolve, words):
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("words", [[name] for name in COMMANDS if name != "kernels"] + SUBCOMMANDS, ids=" ".join)
+@pytest.mark.parametrize("words", [[name] for name in COMMANDS if name not in GROUPS] + SUBCOMMANDS, ids=" ".join)
 def test_every_example_is_a_legal_command_line(evolve, words):
     _, out, _ = evolve(*words, "--help")
     example = re.search(r"Example: evolve (.+)", out)[1].split()
@@ -137,6 +141,11 @@ def test_an_unreadable_store_is_reported_and_left_alone(evolve, url):
         (CheckFailedError("wrong"), 3, "evolve: wrong"),
         (NoisyMachineError("noisy"), 4, "evolve: noisy"),
         (Interrupted("matmul-3f9a"), 130, "is interrupted, nothing is lost: go on with `evolve resume matmul-3f9a`"),
+        (
+            Interrupted("batching-3f9a", "loop"),
+            130,
+            "is interrupted, its laps are kept: go on with `evolve loop resume batching-3f9a`",
+        ),
         (KeyboardInterrupt(), 130, "evolve: stopped"),
         (click.Abort(), 130, "evolve: stopped"),
         (

@@ -1,4 +1,4 @@
-"""The commands about kernels and the machine, and the demonstration."""
+"""The commands about kernels and the machine."""
 
 from __future__ import annotations
 
@@ -90,18 +90,3 @@ def test_machine_json_keeps_its_promise(evolve, known_machine):
     assert told["cpu"] == known_machine.cpu
     assert told["ceilings"]["flop_per_s"]["float64"]["fma"]["1"] == 59e9
     assert told["ceilings"].keys() >= {"flop_per_s", "bytes_per_s", "latency_s"}
-
-
-# ---- demo
-
-
-def test_demo_explains_each_step_and_ends_with_the_next(evolve, started, known_machine, monkeypatch):
-    del known_machine
-    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path: path)
-    code, out, err = evolve("demo", "--budget", "3s")
-    assert code == 0
-    assert [line[:2] for line in out.splitlines() if re.match(r"\d\. ", line)] == ["1.", "2.", "3.", "4.", "5."]
-    for what in ("59.0 GFLOP/s", "evolves for 3s", "OpenBLAS", "vs numpy", "cap 2.50x", "reports/matmul-"):
-        assert what in " ".join(out.split())
-    assert started.asked.size == (512, 512, 512)
-    assert err.splitlines()[-1].startswith("next: evolve show matmul-")

@@ -4,9 +4,11 @@ import sqlite3
 
 import pytest
 
+from benchmarks.inference import Estimate
 from benchmarks.outcome import Conditions, Impossible, Samples
-from evolve.store import Batch, SqliteStore, schema, utc_now
+from evolve.store import Batch, Forecast, SqliteStore, schema, utc_now
 from evolve.store.testing import evaluation, measured, new_run
+from evolve.store.testing_loops import lap_of, new_loop
 
 FIRST_VERSION_FACTS = """
     INSERT INTO machine VALUES ('m-1', '{"cpu": "a CPU"}');
@@ -49,7 +51,7 @@ def first_version(tmp_path):
 def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_that_it_holds(first_version):
     for _ in range(2):  # opened once more, there is nothing left to do
         with SqliteStore(first_version) as store:
-            assert store._connection.execute("PRAGMA user_version").fetchone()[0] == 2
+            assert store._connection.execute("PRAGMA user_version").fetchone()[0] == 3
             run = store.run("old")
             assert (run.policy, run.size, run.versions) == ("hot", (64, 64, 64), {"numba": "0.68"})
             first, second = store.individuals(run.id)
@@ -70,3 +72,46 @@ def test_an_updated_store_takes_what_the_first_version_did_not_know(first_versio
         assert [run.policy for run in store.runs()] == ["hot", "flush"]
         with pytest.raises(sqlite3.IntegrityError, match="a fact once written stays"):
             store._connection.execute("UPDATE run SET policy = 'hot'")
+
+
+def test_an_old_store_has_no_loops_and_takes_some(first_version):
+    with SqliteStore(first_version) as store:
+        assert store.loops() == []
+        loop = new_loop(store)
+        store.add_lap(lap_of(loop, 0))
+    with SqliteStore(first_version) as store:
+        assert [lap.lap for lap in store.laps(loop.id)] == [0]
+        assert store.run("old").name == "old"
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_each_older_version_comes_to_the_same_schema(tmp_path, known):
+    def layout(path):
+        with sqlite3.connect(path) as connection:
+            found = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+        connection.close()
+        return found
+
+    paths = [tmp_path / "old.db", tmp_path / "new.db"]
+    with sqlite3.connect(paths[0]) as connection:
+        for statement in (line for version in schema.VERSIONS[:known] for line in version):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {known}")
+    connection.close()
+    for path in paths:
+        SqliteStore(path).close()
+    assert layout(paths[0]) == layout(paths[1])
+    assert {"loop", "loop_event", "forecast", "lap"} <= {name for name, _ in layout(paths[0])}
+
+
+@pytest.mark.parametrize("table", ["loop", "loop_event", "forecast", "lap"])
+def test_what_is_written_of_a_loop_stays(tmp_path, table):
+    with SqliteStore(tmp_path / "runs.db") as store:
+        loop = new_loop(store)
+        store.add_loop_event(loop.id, "started")
+        store.add_forecast(Forecast(loop.id, 1, utc_now(), Estimate(0.5, 0.4, 0.6), "as before"))
+        store.add_lap(lap_of(loop, 0))
+        for change in (f"UPDATE {table} SET rowid = 9", f"DELETE FROM {table}"):
+            with pytest.raises(sqlite3.IntegrityError, match=f"{table}: a fact once written stays"):
+                store._connection.execute(change)

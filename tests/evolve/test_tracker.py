@@ -142,7 +142,7 @@ def test_a_failed_draw_counts_as_the_worst_and_a_duplicate_as_its_original():
 
 def test_the_null_is_refused_where_the_sample_does_not_carry_it():
     assert Null.of(individuals([1.0] * 50, [0.5] * 9 + [None] * 20)) is None
-    null = Null.of(individuals([], np.linspace(0, 1, 10)))
+    null = Null.of(individuals([], np.linspace(0, 0.1, 10)))
     assert null.best_of(0) is None
     assert null.best_of(101) is None
     assert [(point.n, point.is_extrapolated) for point in null.curve([0, 1, 10, 11, 100, 101])] == [
@@ -154,8 +154,25 @@ def test_the_null_is_refused_where_the_sample_does_not_carry_it():
     assert null.curve([]) == []
 
 
+def test_a_null_that_says_nothing_is_refused():
+    """33 draws that differ by factors carry no statement of the best of 222, and none that is the cap itself."""
+    rng = np.random.default_rng(4)
+    wide = individuals([], rng.normal(2, 0.5, size=33))
+    assert Null.of(wide).best_of(222) is None
+    assert Null.of(wide).best_of(33) is not None
+    cap = max(i.fitness for i in wide) + 0.2
+    capped = Null.of(wide, Bound("r", at(0), "fma", math.exp(-cap), 1.0))
+    assert capped.best_of(33) is None
+    furthest = capped.furthest(222)
+    assert 1 <= furthest.n < 33
+    assert furthest.fitness.high < cap
+    near = Null.of(individuals([], rng.normal(2, 0.01, size=33)), Bound("r", at(0), "fma", math.exp(-2.03), 1.0))
+    assert near.best_of(222).fitness.high == pytest.approx(2.03)
+    assert near.furthest(222).n == 222
+
+
 def test_the_same_records_give_the_same_interval():
-    known = individuals([], np.random.default_rng(1).normal(size=30))
+    known = individuals([], np.random.default_rng(1).normal(0, 0.1, size=30))
     assert Null.of(known).best_of(100) == Null.of(known).best_of(100)
 
 
@@ -163,8 +180,8 @@ def test_the_same_records_give_the_same_interval():
 @pytest.mark.parametrize(("m", "n"), [(20, 130), (45, 300), (45, 45)])
 def test_the_interval_holds_the_truth(draw, m, n):
     rng = np.random.default_rng(5)
-    truth = getattr(rng, draw)(size=(4000, n)).max(1).mean()
-    points = [Null.of(individuals([], getattr(rng, draw)(size=m))).best_of(n).fitness for _ in range(100)]
+    truth = getattr(rng, draw)(size=(4000, n)).max(1).mean() / 100
+    points = [Null.of(individuals([], getattr(rng, draw)(size=m) / 100)).best_of(n).fitness for _ in range(100)]
     held = np.mean([point.low <= truth <= point.high for point in points])
     assert held >= 0.8
 
@@ -268,12 +285,12 @@ def test_time_runs_only_while_a_session_does():
 
 def test_one_run_is_always_undecided_and_says_why():
     rng = np.random.default_rng(0)
-    known = individuals([*rng.normal(size=80), 5.0, 4.0, 3.0], rng.normal(size=17))
+    known = individuals([*rng.normal(0, 0.1, size=80), 5.0, 4.0, 3.0], rng.normal(0, 0.1, size=17))
     bound = Bound("r", at(0), "fma", 0.5 * math.exp(-5.0), 1.0)
     verdict = run_verdict(known, bound, None)
     assert verdict.verdict == "UNDECIDED"
     text = "; ".join(verdict.reasons)
-    for part in ("no laps", "50% of the bound (fma)", "best of 100 random draws, extrapolated", "control draws: luck"):
+    for part in ("no laps", "50% of the bound (fma)", "best of 100 is", "draws, extrapolated", "control draws: luck"):
         assert part in text
     assert "19 evaluations since the last improvement: luck alone pauses so long with probability 0.81" in text
     assert "by its search estimate" in text
@@ -285,7 +302,7 @@ def test_a_run_without_anything_says_that():
     assert any("too few control draws" in reason for reason in few.reasons)
     assert any("bound is not known" in reason for reason in few.reasons)
     lone = run_verdict(individuals([0.5] * 200, [0.1] * 10), None, None)
-    assert any("no null: 210 evaluations" in reason for reason in lone.reasons)
+    assert any("10 control draws do not say what 210 would find" in reason for reason in lone.reasons)
 
 
 # -- summary -------------------------------------------------------------------------------------------------

@@ -1,0 +1,177 @@
+"""How much a second: a present configuration against a frozen one, in turns, so that both meet the same machine.
+
+A *sample* is what a producer made in a short time, the price of calling it included. A *round* is one sample of each
+side, taken in turn first; one during which the system took the core away is taken again. A *block* is some rounds with
+new arrays or threads for both, and blocks are spread over seconds: what drifts, and where memory comes to lie, is then
+between blocks, and so in the interval.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.inference import SESSION_SPREAD, Estimate, launches_estimate
+from benchmarks.timing import Called
+
+Producer = Callable[[], float]
+"""Takes one sample: items a second."""
+
+Pair = Callable[[], tuple[Producer, Producer]]
+"""Makes the frozen and the present producer anew, warm and ready."""
+
+
+PAGE_BYTES, LINE_BYTES = 4096, 64
+MOST_RETAKES = 2
+"""For every round of a block: on a core that is shared with others all the time no more than so many help."""
+LONG_S = 0.05
+"""Rounds longer than this are not taken again: what disturbs them is a small part of them."""
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How much is measured.
+
+    Attributes:
+        blocks: at least 2; a t interval over 10 of them is 1.15 times as wide as one over very many.
+        rounds: in a block; their median counts, so that a few disturbed ones do not.
+        pause_s: between blocks.
+    """
+
+    blocks: int = 10
+    rounds: int = 24
+    pause_s: float = 0.1
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of it.
+
+    Attributes:
+        gain: ln of the present throughput over the frozen one.
+        frozen_per_s: items a second, by the blocks' medians.
+        present_per_s: the same of the present configuration.
+        blocks: ln ratios of the rounds, block by block.
+    """
+
+    gain: Estimate
+    frozen_per_s: Estimate
+    present_per_s: Estimate
+    blocks: tuple[tuple[float, ...], ...]
+
+
+def compared(pair: Pair, rules: Rules, between: Callable[[], None] | None = None) -> Compared:
+    """Measure a present configuration against a frozen one.
+
+    Args:
+        pair: makes both, once a block.
+        rules: how much.
+        between: called before each block; what it raises ends the measurement.
+    """
+    rates = []
+    for block in range(rules.blocks):
+        if between is not None:
+            between()
+        if block:
+            time.sleep(rules.pause_s)
+        rates.append(_block(*pair(), rules.rounds))
+    blocks = tuple(tuple(map(float, np.log(rate[:, 1] / rate[:, 0]))) for rate in rates)
+    frozen_per_s, present_per_s = (rate_of([rate[:, side] for rate in rates]) for side in (0, 1))
+    return Compared(gain_of(blocks), frozen_per_s, present_per_s, blocks)
+
+
+def _block(frozen: Producer, present: Producer, rounds: int) -> NDArray[np.float64]:
+    """``(rounds, 2)`` rates; who comes first takes turns."""
+    left = MOST_RETAKES * rounds
+    taken = []
+    for is_frozen_first in itertools.islice(itertools.cycle((True, False)), rounds):
+        rates, is_disturbed = _round(frozen, present, is_frozen_first)
+        while is_disturbed and left > 0:
+            left -= 1
+            rates, is_disturbed = _round(frozen, present, is_frozen_first)
+        taken.append(rates)
+    return np.array(taken)
+
+
+def _round(frozen: Producer, present: Producer, is_frozen_first: bool) -> tuple[tuple[float, float], bool]:
+    """A sample of each, and whether this thread lost its core meanwhile, for a good part of the round."""
+    before, start_s = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw, time.perf_counter()
+    if is_frozen_first:
+        rates = frozen(), present()
+    else:
+        present_per_s = present()
+        rates = frozen(), present_per_s
+    is_long = time.perf_counter() - start_s > LONG_S
+    return rates, not is_long and resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw != before
+
+
+def gain_of(blocks: Sequence[Sequence[float]] | Sequence[NDArray[np.float64]]) -> Estimate:
+    """The mean of the blocks' medians with its t interval: blocks are what is independent, rounds are not.
+
+    Measurements that are to be held against each other are minutes apart, and the machine's truth moves by
+    ``SESSION_SPREAD`` meanwhile, which no block of one of them shows: it adds in quadrature.
+
+    Args:
+        blocks: ln ratios of the rounds of each; two blocks at least.
+    """
+    found = launches_estimate([[float(np.median(block))] for block in blocks])
+    half = math.hypot(found.high - found.estimate, _Z * SESSION_SPREAD)
+    return Estimate(found.estimate, found.estimate - half, found.estimate + half, found.level)
+
+
+def rate_of(blocks: Sequence[Sequence[float]] | Sequence[NDArray[np.float64]]) -> Estimate:
+    """A rate by itself, in the same manner: the machine's own drift is in it, as no partner takes it out."""
+    found = gain_of([np.log(block) for block in blocks])
+    return Estimate(math.exp(found.estimate), math.exp(found.low), math.exp(found.high), found.level)
+
+
+# ---- a producer that is called
+
+
+class CallProducer:
+    """Calls from Python, one after the other, each of which makes so many items; the price of calling is in its rate.
+
+    Args:
+        call: makes them.
+        out: what it writes.
+        items: of one call.
+        sample_s: time of a sample, roughly: a thousand of the shortest calls there are, and a fraction of the time
+            slice that another process gets.
+    """
+
+    def __init__(self, call: Callable[[], Any], out: NDArray[Any], items: int, sample_s: float = 5e-4) -> None:
+        self._timing, self._items = Called(call, out), items
+        self._loops = _loops(self._timing, sample_s)
+
+    def __call__(self) -> float:
+        """One sample: items a second."""
+        return self._items * self._loops * 1e9 / self._timing.time_ns(self._loops)
+
+
+def _loops(timing: Called, sample_s: float) -> int:
+    """How many calls make a sample, from ever longer trials: they warm caches and code as well."""
+    loops = 1
+    while (taken_ns := timing.time_ns(loops)) < sample_s * 1e9 / 2:
+        loops *= 2
+    return max(1, round(loops * sample_s * 1e9 / taken_ns))
+
+
+def placed(values: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """The same values at a cache line drawn from a page: NumPy gives arrays of one size the same places again.
+
+    Where arrays lie to each other decides by which other lines they are evicted, and what stores seem to overtake.
+    """
+    pool = np.empty(values.nbytes + PAGE_BYTES + LINE_BYTES, np.uint8)
+    first = -pool.ctypes.data % LINE_BYTES + LINE_BYTES * int(rng.integers(PAGE_BYTES // LINE_BYTES))
+    array = pool[first : first + values.nbytes].view(values.dtype).reshape(values.shape)
+    array[...] = values
+    return array

@@ -1,0 +1,200 @@
+"""batching: what a lap's throughput earns makes the next lap's batch larger. A control that compounds, then is capped.
+
+A server evaluates a polynomial for every request, by one call from Python for a batch of n. A call costs t0, whatever
+is in it, and a request t1: f(n) = n / (t0 + n t1). While t0 dwarfs n t1, twice the batch is twice the throughput, and
+each lap doubles both; then f bends at 1 / t1, which is what the FMA units allow (the roofline; Williams, Waterman and
+Patterson, Communications of the ACM 52, 2009). A call took 0.5 us and a request of degree 32 half a nanosecond: ten
+doublings apart. The ceiling is measured before lap 1, by loops that have nothing to do with the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+import kernels
+from benchmarks import ceilings
+from benchmarks.bound import efficiency_bound
+from benchmarks.inference import Estimate
+from benchmarks.machine import fingerprint
+from benchmarks.team import bound_to_last_core
+from benchmarks.throughput import CallProducer, Compared, Rules, compared, placed
+from evolve.loops import reinvestment
+from evolve.loops.protocol import Expectation, LapFailedError, Turned
+from evolve.paths import source_folder
+from kernels.language import specialise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evolve.loops.protocol import Around
+    from evolve.store import Lap
+    from kernels.language import SourceFolder
+
+KERNEL = "horner"
+DEGREE = 32
+FULL_BATCH = 4096
+"""Requests for which the bound is calculated: few enough for the second cache, so that arithmetic bounds them."""
+PEAK_SPREAD = 0.04
+"""By how much a sweep of ceilings may miss the peak, in ln units: what six passes leave (``benchmarks.peaks``)."""
+RULES = Rules()
+
+
+def make(around: Around) -> Batching:
+    """The loop that ``around.loop`` describes: ``degree`` and ``dtype`` are its options."""
+    options = around.loop.options
+    server = Server(source_folder(), int(options.get("degree", DEGREE)), str(options.get("dtype", "float64")))
+    return Batching(server, reinvestment.stopping(around), around.say)
+
+
+class Server:
+    """Answers requests a batch at a time, with the kernel's default schedule.
+
+    Args:
+        folder: of generated sources.
+        degree: of the polynomial, the work of a request.
+        dtype: ``"float32"`` or ``"float64"``.
+        rules: how a lap is measured.
+    """
+
+    def __init__(
+        self, folder: SourceFolder, degree: int = DEGREE, dtype: str = "float64", rules: Rules = RULES
+    ) -> None:
+        self.folder, self.degree, self.dtype, self.rules = folder, degree, dtype, rules
+        self.kernel = kernels.get(KERNEL)
+        schedule = self.kernel.space.schedule()
+        compiled = folder.load(folder.write(specialise(self.kernel.template(schedule), schedule, dtype)))
+        self._function, self._pointers = compiled.function, compiled.pointers
+
+    def producer(self, batch: int, rng: np.random.Generator) -> CallProducer:
+        """Calls with new requests, once the answers to them have proven right.
+
+        Raises:
+            LapFailedError: they are wrong.
+        """
+        size = (batch, self.degree)
+        x, c = (placed(value, rng) for value in self.kernel.problem(size, self.dtype, rng).inputs)
+        out = placed(np.full(batch, np.nan, self.dtype), rng)
+        function, pointers = self._function, self._pointers
+
+        def call() -> None:
+            function(x, c, out, *pointers)
+
+        call()
+        if not np.allclose(out, self.kernel.reference(x, c), rtol=self.kernel.tolerance(size, self.dtype), atol=0):
+            raise LapFailedError(f"a batch of {batch} was answered wrongly")
+        return CallProducer(call, out, batch)
+
+    def compared(
+        self, frozen: int, present: int, rng: np.random.Generator, between: Callable[[], None] | None = None
+    ) -> Compared:
+        """Requests a second with batches of one size against another, on one core."""
+
+        def pair() -> tuple[CallProducer, CallProducer]:
+            return self.producer(frozen, rng), self.producer(present, rng)
+
+        with bound_to_last_core():
+            return compared(pair, self.rules, between)
+
+    def most_per_s(self, say: Callable[[str], None]) -> tuple[Estimate, str]:
+        """Requests a second that the machine allows at most, and what it is that limits them: measured anew."""
+        work = self.kernel.work((FULL_BATCH, self.degree), self.dtype)
+        needed = replace(ceilings.needed(work, self.dtype), with_plateau=False)
+        found = ceilings.measure(say, self.folder, only=needed)
+        bound = efficiency_bound(work, self.dtype, found, fingerprint().caches)
+        rate = FULL_BATCH / bound.time_s
+        spread = math.exp(PEAK_SPREAD)
+        return Estimate(rate, rate / spread, rate * spread), bound.limit
+
+
+class Batching:
+    """The closed loop; see the module.
+
+    Args:
+        server: what is measured.
+        between: called between measurements.
+        say: is told what is being done.
+    """
+
+    kind: ClassVar[str] = "batching"
+
+    def __init__(self, server: Server, between: Callable[[], None], say: Callable[[str], None]) -> None:
+        self.server, self._between, self._say = server, between, say
+
+    def start(self) -> Turned:
+        """See ``ClosedLoop``: the ceiling, then batches of one against themselves."""
+        most, limit = self.server.most_per_s(self._say)
+        self._say("a batch of 1 against itself")
+        same = self.server.compared(1, 1, np.random.default_rng(0), self._between)
+        ceiling = reinvestment.ratio_to(most, same.frozen_per_s)
+        details = {
+            "throughput_per_s": same.frozen_per_s.as_dict(),
+            "most_per_s": most.as_dict(),
+            "limit": limit,
+            "itself": same.gain.as_dict(),
+            "expected": expected(ceiling.estimate),
+        }
+        return reinvestment.frozen(ceiling, details)
+
+    def forecast(self, laps: Sequence[Lap]) -> Expectation:
+        """See ``ClosedLoop``."""
+        return forecast(laps)
+
+    def turn(self, laps: Sequence[Lap], rng: np.random.Generator) -> Turned:
+        """See ``ClosedLoop``."""
+        capital = reinvestment.next_capital(laps)
+        batch = reinvestment.units(capital)
+        self._say(f"a batch of {batch} against a batch of 1")
+        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between), {})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def forecast(laps: Sequence[Lap]) -> Expectation:
+    """The gain by f(n) = n / (t0 + n t1), where t1 is what the ceiling allows, or what the last lap shows."""
+    batch = reinvestment.units(reinvestment.next_capital(laps))
+    share, source = _share(laps)
+    low, high = (gain_of(batch, one) for one in (share.high, share.low))
+    reason = f"a batch of {batch}, where a call costs as much as {1 / share.estimate - 1:.0f} requests ({source})"
+    return reinvestment.foretold(laps, Estimate(gain_of(batch, share.estimate), low, high), reason)
+
+
+def expected(ceiling: float) -> dict[str, int | None]:
+    """At which laps the loop ceases to compound, and has half of the ceiling, which is 1 / t1 over f(1)."""
+    share = math.exp(-ceiling)
+    return reinvestment.expected(
+        lambda batch: math.exp(gain_of(batch, share)), lambda gain, _step: gain >= ceiling - math.log(2)
+    )
+
+
+def gain_of(batch: float, share: float) -> float:
+    """The gain ln f(n) / f(1), where ``share`` is t1 / (t0 + t1)."""
+    return math.log(batch / (1 + (batch - 1) * share))
+
+
+def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
+    """t1 / (t0 + t1): the last lap's, unless that does not tell it from the least that the ceiling allows."""
+    ceiling, last = laps[0].ceiling, laps[-1]
+    assert ceiling is not None
+    least = Estimate(*(math.exp(-end) for end in (ceiling.estimate, ceiling.high, ceiling.low)))
+    if len(laps) == 1:
+        return least, "by the ceiling"
+    assert last.gain is not None
+    shown = Estimate(*(_shown(reinvestment.units(last.inputs), end) for end in _from_low(last.gain)))
+    if shown.low <= least.high:
+        return Estimate(least.estimate, least.low, max(shown.high, least.high)), "by the ceiling"
+    return shown, f"by lap {last.lap}"
+
+
+def _from_low(gain: Estimate) -> tuple[float, float, float]:
+    """Estimate and ends for what falls as the gain rises."""
+    return gain.estimate, gain.high, gain.low
+
+
+def _shown(batch: int, gain: float) -> float:
+    """The share at which a batch gains so much; below 0 where more was gained than by free calls."""
+    return (batch * math.exp(-gain) - 1) / (batch - 1)

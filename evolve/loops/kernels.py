@@ -1,0 +1,193 @@
+"""The open loop: restart from the champion, lap after lap. What do laps 2, 3, 4 still give beyond noise?
+
+A lap is a run of the store, named ``LOOP-lap-K``, whose search begins at the champion before. The engine stays as it
+is and no gain flows back into it; only the champion is handed on. So theory says: capped, at the end of what the space
+has, below the ceiling of the machine. Lap 0 is the plain loop.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+import kernels
+from benchmarks.contestant import Task
+from benchmarks.harness import Harness
+from benchmarks.inference import Estimate
+from evolve.budget import Budget
+from evolve.loops.prospects import next_gain, unknown
+from evolve.loops.protocol import LapFailedError, Turned
+from evolve.loops.remeasure import gain_of, gain_without_step, medians, remeasure, step_of
+from evolve.paths import source_folder
+from evolve.publish import PLAIN
+from evolve.run import Request, resume, start
+from evolve.starting import starting_at
+from evolve.survey import Survey
+from evolve.tracker.curve import paid
+from evolve.tracker.status import status
+from evolve.tracker.tail import Tail, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evolve.loops.protocol import Around, Expectation
+    from evolve.progress import Progress
+    from evolve.store import Lap, Publication, Run
+    from kernels.language.space import Value
+
+BOUND_SPREAD = {"bandwidth": 0.10, "arithmetic": 0.02}
+"""By how much a bound of that kind may differ when its ceilings are measured again, see ``benchmarks.trials.roof``."""
+LAUNCH_SPREAD = 0.09
+"""Within how much of the truth, in ln units, one process times the plain loop: 1.96 times 4.5 %."""
+
+
+def make(around: Around) -> Kernels:
+    """The loop, by the options ``kernel size dtype policy budget strategy control_share launches``."""
+    return Kernels(around)
+
+
+class Kernels:
+    """See the module; the contract is ``evolve.loops.protocol.ClosedLoop``."""
+
+    kind: ClassVar[str] = "kernels"
+
+    def __init__(self, around: Around) -> None:
+        self.around, self.store, self.loop = around, around.store, around.loop
+        self.options: Mapping[str, Any] = around.loop.options
+        definition = kernels.get(str(self.options["kernel"]))
+        self.size = definition.size(str(self.options["size"]))
+        self.budget = Budget.parse(str(self.options["budget"]))
+
+    def start(self) -> Turned:
+        """Lap 0: what bounds the kernel here, and what the plain loop takes."""
+        options = self.options
+        task = Task(options["kernel"], self.size, options["dtype"], 1, self.loop.seed, options["policy"])
+        survey = Survey(self.store, task, self.around.say)
+        self.around.say("timing the plain loop")
+        with Harness(task, source_folder(), survey.bounds.reject.time_s) as harness:
+            baseline_s = harness.first_incumbent().time_s
+        bound = survey.bounds.efficiency
+        half = math.hypot(LAUNCH_SPREAD, _spread_of(bound.limit))
+        ceiling = math.log(baseline_s / bound.time_s)
+        return Turned(
+            gain=Estimate(0.0, 0.0, 0.0),
+            ceiling=Estimate(ceiling, ceiling - half, ceiling + half),
+            details={"limit": bound.limit, "bound_time_s": bound.time_s, "time_s": baseline_s},
+        )
+
+    def forecast(self, laps: Sequence[Lap]) -> Expectation:
+        """What as many further draws would bring, see ``prospects``."""
+        last, ceiling = laps[-1], laps[-1].ceiling
+        assert last.gain is not None
+        assert ceiling is not None
+        if len(laps) == 1:
+            return unknown(ceiling.estimate)
+        more = self.budget.evaluations or last.details["evaluations"]
+        return next_gain(last.gain, last.inputs, more, ceiling.estimate, self._tail(laps, ceiling.estimate))
+
+    def turn(self, laps: Sequence[Lap], rng: np.random.Generator) -> Turned:
+        """Evolve from the champion before, or go on with that; then measure what came of it.
+
+        Raises:
+            LapFailedError: nothing beat the plain loop, or nothing that did could be measured afresh.
+            Interrupted: the user asked to stop; the lap's run goes on where it stopped.
+        """
+        run = self._run(laps, int(rng.integers(1 << 31)))
+        publication = self.store.publication(run.id)
+        if publication is None:
+            raise LapFailedError(f"run {run.id} found nothing faster than the plain loop that could be measured afresh")
+        return self._turned(laps, run, publication)
+
+    def close(self) -> None:
+        """Nothing is held: a run's children end with it."""
+
+    def _run(self, laps: Sequence[Lap], seed: int) -> Run:
+        """The lap's run, carried to its end: it may stand in the store already, whole or in part."""
+        name, before = f"{self.loop.id}-lap-{len(laps)}", laps[-1].details.get("schedule")
+        ending = functools.partial(remeasure, before=before, launches=int(self.options["launches"]))
+        run = next((run for run in self.store.runs() if run.name == name), None)
+        observer, admission = self._observer(len(laps)), self.around.admission
+        if run is None:
+            return start(self.store, self._request(name, before, seed), observer, admission, ending)
+        if status(self.store.events(run.id)) == "finished":
+            return run
+        return resume(self.store, run.id, observer, admission, ending)
+
+    def _request(self, name: str, before: Mapping[str, Value] | None, seed: int) -> Request:
+        options = self.options
+        return Request(
+            kernel=options["kernel"],
+            size=self.size,
+            dtype=options["dtype"],
+            threads=1,
+            budget=self.budget,
+            seed=seed,
+            strategy=options["strategy"],
+            control_share=options["control_share"],
+            name=name,
+            policy=options["policy"],
+            options=starting_at(before),
+        )
+
+    def _observer(self, lap: int) -> Any:
+        def observe(progress: Progress) -> None:
+            share = f", {progress.fraction:.0%} of its search" if progress.stage == "search" else ""
+            self.around.say(f"lap {lap}{share}: {progress.doing}")
+
+        return observe
+
+    def _turned(self, laps: Sequence[Lap], run: Run, publication: Publication) -> Turned:
+        champion, is_new, gain = self._champion(laps, run, publication)
+        step, evaluations = step_of(publication), len(paid(self.store.individuals(run.id)))
+        ceiling = _ceiling(publication)
+        found = self._tail(laps, ceiling.estimate, run)
+        is_bounded = found is not None and math.isfinite(found.endpoint.high)
+        return Turned(
+            gain=gain,
+            inputs=laps[-1].inputs + evaluations,
+            ceiling=ceiling,
+            endpoint=found.endpoint if found and is_bounded else None,
+            details={
+                "run": run.id,
+                "schedule": champion,
+                "is_new": is_new,
+                "step": step,
+                "evaluations": evaluations,
+                "launches": publication.launches,
+                "time_s": publication.time_s,
+                "limit": publication.bound_limit,
+                "bound_time_s": publication.bound_time_s,
+                "tail": None if found is None else {"index": found.index, "endpoint": found.endpoint},
+            },
+        )
+
+    def _champion(
+        self, laps: Sequence[Lap], run: Run, publication: Publication
+    ) -> tuple[Mapping[str, Value], bool, Estimate]:
+        """Who is handed on, whether it is new, its ln S: the one before stays unless the new one is shown to win."""
+        best = self.store.individuals(run.id)[publication.evaluation - 1].evaluation.schedule
+        before, step = laps[-1].details.get("schedule"), step_of(publication)
+        if before and step is not None and step.low <= 0:
+            return before, False, gain_without_step(publication)
+        return best, dict(best) != before, gain_of(medians(publication.samples[PLAIN]))
+
+    def _tail(self, laps: Sequence[Lap], ceiling: float, run: Run | None = None) -> Tail | None:
+        """The tail of all random draws of all laps: the space is the same in each."""
+        runs = [lap.details["run"] for lap in laps[1:]] + ([run.id] if run else [])
+        drawn = [i for key in runs for i in self.store.individuals(key) if i.evaluation.arm == "control" and i.record]
+        return tail([math.nan if i.fitness is None else i.fitness for i in drawn], ceiling)
+
+
+def _ceiling(publication: Publication) -> Estimate:
+    """What the lap's bound allows over the plain loop, in ln units, as the lap's own launches timed that."""
+    launches = publication.samples[PLAIN]
+    found = gain_of([math.log(np.median(one["incumbent_s"]) / publication.bound_time_s) for one in launches])
+    half = math.hypot(found.high - found.estimate, _spread_of(publication.bound_limit))
+    return Estimate(found.estimate, found.estimate - half, found.estimate + half)
+
+
+def _spread_of(limit: str) -> float:
+    return max((spread for kind, spread in BOUND_SPREAD.items() if limit.startswith(kind)), default=0.10)

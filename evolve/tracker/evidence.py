@@ -1,0 +1,111 @@
+"""What the rule looks at, and the single questions that it asks of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.inference import Estimate
+from evolve.tracker.feedback import Feedback, feedback
+from evolve.tracker.ratio import Ratio, recent_ratio
+
+if TYPE_CHECKING:
+    from evolve.tracker.laps import Point, Series
+
+NEAR = math.log(1.25)
+"""How far below the ceiling, in ln units, a champion has arrived."""
+BEYOND = math.log(1.5)
+"""How far above it the gains may be extrapolated to: an interval that reaches further says nothing of an end."""
+SUSTAINED = 0.95
+"""Ratio, and feedback, from which on growth does not slow down: exactly exponential growth is 1."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The laps, and what follows from them.
+
+    Attributes:
+        series: two laps at least.
+        ratio: of the stretch that is judged; None with too few laps.
+        dials: eta and xi over that stretch.
+    """
+
+    series: Series
+    ratio: Ratio | None
+    dials: Feedback
+
+    @property
+    def last(self) -> Point:
+        """The last lap."""
+        return self.series.points[-1]
+
+    @property
+    def first(self) -> int:
+        """The lap from which the judged stretch begins."""
+        return self.ratio.first if self.ratio else 0
+
+    @property
+    def left(self) -> Estimate | None:
+        """What the ceiling leaves, in ln units."""
+        return None if self.series.ceiling is None else difference(self.series.ceiling, self.last.gain)
+
+    @property
+    def last_gain(self) -> Estimate:
+        """What the last lap gained, in ln units."""
+        return difference(self.last.gain, self.series.points[-2].gain)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether little is left, whatever comes."""
+        return self.left is not None and self.left.high < NEAR
+
+    @property
+    def fades(self) -> bool:
+        """Whether each lap gains less than the one before."""
+        return self.ratio is not None and self.ratio.ratio.high < 1
+
+    @property
+    def ends_near_a_limit(self) -> bool:
+        """Whether the gains add up to what the machine, or the space, allows."""
+        limits = (self.series.ceiling, self.series.endpoint)
+        return any(self._ends_near(limit) for limit in limits if limit is not None and limit.high < math.inf)
+
+    def _ends_near(self, limit: Estimate) -> bool:
+        # all of the limit's interval must be near: one that only says "between here and the ceiling" limits nothing
+        end = self.ratio.asymptote.high if self.ratio else math.inf
+        return limit.high - NEAR <= end <= limit.high + BEYOND
+
+    @property
+    def is_sustained(self) -> bool:
+        """Whether laps go on gaining what those before gained."""
+        return self.ratio is not None and self.ratio.ratio.low > SUSTAINED
+
+    @property
+    def grows(self) -> bool:
+        """Whether the last lap gained something beyond noise."""
+        return self.last_gain.low > 0
+
+    @property
+    def returns(self) -> bool:
+        """Whether enough of a gain comes back as further gain."""
+        return self.dials.product is not None and self.dials.product.low > SUSTAINED
+
+    @property
+    def beats_frozen(self) -> bool:
+        """Whether the engine is better than it was at lap 0."""
+        return self.last.engine is not None and self.last.engine.low > 0
+
+
+def evidence_of(series: Series) -> Evidence:
+    """What follows from two laps or more."""
+    ratio = recent_ratio([point.gain for point in series.points])
+    return Evidence(series, ratio, feedback(series.points[ratio.first if ratio else 0 :]))
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """``a - b`` of independent estimates; the halves of their intervals add in quadrature."""
+    middle = a.estimate - b.estimate
+    down = math.hypot(a.estimate - a.low, b.high - b.estimate)
+    up = math.hypot(a.high - a.estimate, b.estimate - b.low)
+    return Estimate(middle, middle - down, middle + up, a.level)

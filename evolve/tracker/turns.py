@@ -1,0 +1,202 @@
+"""All that there is to say of a closed loop, as the plain values that ``--json`` promises to other programs."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.inference import Estimate
+from evolve.store.rows import plain
+from evolve.tracker.evidence import difference
+from evolve.tracker.laps import series
+from evolve.tracker.rule import decide
+from evolve.tracker.status import elapsed_s, status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evolve.store import Forecast, Lap, Loop, LoopEvent, Store
+
+SCHEMA = 1
+"""Raised when a field changes its meaning; fields may be added without."""
+
+
+def turns(store: Store, loop_id: str) -> dict[str, Any]:
+    """The facts of a loop, in plain values that are valid JSON.
+
+    Gains are given twice: ``gain`` is ln S as it was measured, ``factor`` is S itself. ``step`` is what the lap gave
+    beyond the one before. ``verdict`` of a lap is what the laps up to it show, ``verdict`` of the loop what all do.
+
+    Raises:
+        UsageError: there is no such loop.
+        EvolveError: the store cannot be read.
+    """
+    loop = store.loop(loop_id)
+    laps, events = store.laps(loop.id), store.loop_events(loop.id)
+    forecasts = {forecast.lap: forecast for forecast in store.forecasts(loop.id)}
+    verdicts = [_verdict(laps[: k + 1]) for k in range(len(laps))]
+    shown = _laps(laps, forecasts, [verdict["verdict"] for verdict in verdicts])
+    told = {
+        "schema": SCHEMA,
+        **_identity(loop),
+        **_standing(events, laps),
+        "laps": shown,
+        "forecasts": _score(shown),
+        "next": said(forecasts[len(laps)]) if len(laps) in forecasts else None,
+        **_limits(laps),
+        "verdict": verdicts[-1] if verdicts else _verdict(laps),
+        "changes": _changes(shown),
+        "expected": _expected(laps, shown),
+    }
+    return {name: plain(value) for name, value in told.items()}
+
+
+def _identity(loop: Loop) -> dict[str, Any]:
+    return {
+        "loop": loop.id,
+        "name": loop.name,
+        "kind": loop.kind,
+        "laps_asked": loop.laps,
+        "seed": loop.seed,
+        "machine": loop.machine,
+        "options": loop.options,
+        "versions": loop.versions,
+        "created_at": loop.created_at,
+    }
+
+
+def _standing(events: Sequence[LoopEvent], laps: Sequence[Lap]) -> dict[str, Any]:
+    reasons = [event.detail for event in events if event.kind == "failed"]
+    return {
+        "status": status(events),
+        "failure": reasons[-1] if reasons else "",
+        "elapsed_s": elapsed_s(events, [lap.finished_at for lap in laps]),
+        "cpu_s": sum(lap.cpu_s for lap in laps),
+    }
+
+
+# ---- laps
+
+
+def _laps(laps: Sequence[Lap], forecasts: Mapping[int, Forecast], verdicts: Sequence[str]) -> list[dict[str, Any]]:
+    steps = [_step(before, lap) for before, lap in zip([None, *laps], laps, strict=False)]
+    spent_s = accumulate(lap.cpu_s for lap in laps)
+    return [
+        {
+            **_lap(lap),
+            "step": step.as_dict() if step else None,
+            "spent_cpu_s": spent,
+            "forecast": scored(forecasts[lap.lap], lap) if lap.lap in forecasts else None,
+            "verdict": verdict,
+        }
+        for lap, step, spent, verdict in zip(laps, steps, spent_s, verdicts, strict=True)
+    ]
+
+
+def _lap(lap: Lap) -> dict[str, Any]:
+    return {
+        "lap": lap.lap,
+        "started_at": lap.started_at,
+        "finished_at": lap.finished_at,
+        "machine": lap.machine,
+        "gain": _plain(lap.gain),
+        "factor": _plain(antilog(lap.gain)),
+        "engine": _plain(antilog(lap.engine)),
+        "inputs": lap.inputs,
+        "ceiling": _plain(antilog(lap.ceiling)),
+        "endpoint": _plain(antilog(lap.endpoint)),
+        "cpu_s": lap.cpu_s,
+        "details": lap.details,
+        "fault": lap.fault,
+    }
+
+
+def _step(before: Lap | None, after: Lap) -> Estimate | None:
+    """S of a lap over S of the one before: as the lap itself measured it, side by side, or else from the two gains.
+
+    Gains were each measured against lap 0 in rounds of their own, so their errors are independent.
+    """
+    step = after.details.get("step")
+    if step and after.details.get("is_new", True):
+        return antilog(Estimate(**step))
+    if before is None or before.gain is None or after.gain is None:
+        return None
+    return antilog(difference(after.gain, before.gain))
+
+
+def antilog(estimate: Estimate | None) -> Estimate | None:
+    """Of a logarithm the number itself."""
+    if estimate is None:
+        return None
+    return Estimate(_exp(estimate.estimate), _exp(estimate.low), _exp(estimate.high), estimate.level)
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf  # beyond it there is no float64
+
+
+def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
+    return estimate.as_dict() if estimate else None
+
+
+# ---- forecasts
+
+
+def said(forecast: Forecast) -> dict[str, Any]:
+    """What was said of a lap before it began."""
+    return {"lap": forecast.lap, "factor": _plain(antilog(forecast.gain)), "reason": forecast.reason, "at": forecast.at}
+
+
+def scored(forecast: Forecast, lap: Lap) -> dict[str, Any]:
+    """A forecast beside what came: ``error`` is the measured S over the forecast one."""
+    if lap.gain is None:
+        return {**said(forecast), "error": None, "holds": None}
+    expected, found = forecast.gain, lap.gain
+    return {
+        **said(forecast),
+        "error": _exp(found.estimate - expected.estimate),
+        # what was measured is uncertain too: a forecast is wrong where the two intervals have nothing in common
+        "holds": expected.low <= found.high and found.low <= expected.high,
+    }
+
+
+def _score(laps: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    scored = [lap["forecast"]["holds"] for lap in laps if lap["forecast"] and lap["forecast"]["holds"] is not None]
+    return {"made": len(scored), "held": sum(scored)}
+
+
+# ---- where it ends
+
+
+def _limits(laps: Sequence[Lap]) -> dict[str, Any]:
+    """Ceiling and endpoint as they were found last, and the headroom: how much faster than now the ceiling is."""
+    last = series(laps)
+    gain = last.points[-1].gain if last.points else None
+    left = None
+    if gain is not None and last.ceiling is not None:
+        left = _exp(last.ceiling.estimate - gain.estimate)
+    return {"ceiling": _plain(antilog(last.ceiling)), "endpoint": _plain(antilog(last.endpoint)), "headroom": left}
+
+
+def _verdict(laps: Sequence[Lap]) -> dict[str, Any]:
+    """What these laps show, and the asymptote as a factor too."""
+    found = decide(series(laps))
+    return {**found.as_dict(), "asymptote_factor": _plain(antilog(found.asymptote))}
+
+
+def _changes(laps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """At which lap the verdict became what."""
+    pairs = pairwise([{"verdict": None}, *laps])
+    return [{"lap": b["lap"], "verdict": b["verdict"]} for a, b in pairs if a["verdict"] != b["verdict"]]
+
+
+def _expected(laps: Sequence[Lap], shown: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """At which laps the loop itself expected the verdict to change, before lap 1, and at which it did."""
+    expected = laps[0].details.get("expected") if laps else None
+    if not expected:
+        return None
+    compounding = [lap["lap"] for lap in shown if lap["verdict"] == "COMPOUNDING"]
+    capped = [lap["lap"] for lap in shown if lap["verdict"] == "CAPPED"]
+    found = {"last_compounding": max(compounding, default=None), "first_capped": min(capped, default=None)}
+    return {**expected, "found": found}
