@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from benchmarks.inference import Estimate
+    from evolve.prospects import Prospect
     from evolve.store import RunSpec
 
 
@@ -44,6 +45,7 @@ class Progress:
         cap: the greatest speedup that the bound allows.
         history: best speedup so far, one value an evaluation.
         policy: what the caches hold when a call begins.
+        prospect: how it stands to luck, and what is still to be expected; None before there is anything to say.
     """
 
     run: str
@@ -69,6 +71,7 @@ class Progress:
     cap: float | None
     history: tuple[float, ...]
     policy: str = "hot"
+    prospect: Prospect | None = None
 
     @classmethod
     def before(cls, spec: RunSpec, stage: str, doing: str) -> Progress:

@@ -48,6 +48,26 @@ def publish(session: Session) -> None:
         return
 
 
+def publish_briefly(session: Session, launches: int) -> None:
+    """Measure the last incumbent afresh with no contest of finalists before it, for figures that are due in seconds.
+
+    Args:
+        session: of a run whose search is over; one in which nothing beat the baseline has nothing to publish.
+        launches: new processes, each with builds of its own.
+
+    Raises:
+        ContestantFailedError: it fails now, though it was proven twice.
+    """
+    if (incumbent := session.title.individual) is None:
+        return
+    plan = _plan(session, incumbent)
+    assert plan.contestant is not None
+    fresh = _fresh(session, plan.contestant, launches)
+    gain = fresh.speedups(np.random.default_rng(session.run.seed))[PLAIN]
+    is_faster = {"is_promoted": gain.low > 1, "least_gain": 0.0, "flags": fresh.flags, "decisions": []}
+    keep(session, incumbent, plan, fresh, is_faster)
+
+
 def _finalists(session: Session) -> list[Individual]:
     """The search's incumbent, and behind it the best others that come close; none where nothing beat the baseline."""
     incumbent = session.title.individual
@@ -137,11 +157,11 @@ def _baseline_s(session: Session) -> float:
     return bound.baseline_s if bound else 0.0
 
 
-def _fresh(session: Session, champion: Contestant) -> Fresh:
+def _fresh(session: Session, champion: Contestant, launches: int = LAUNCHES) -> Fresh:
     rivals = {name: Opponent(Contestant(None, rival=name), AGAINST_PEER) for name in session.task.definition.rivals}
     plain = Opponent(session.harness.baseline, AGAINST_PLAIN, _baseline_s(session))
 
     def say(launch: int) -> None:
-        session.show("publish", f"measuring the champion afresh, launch {launch} of {LAUNCHES}")
+        session.show("publish", f"measuring the champion afresh, launch {launch} of {launches}")
 
-    return against(session.harness, champion, {PLAIN: plain, **rivals}, say=say)
+    return against(session.harness, champion, {PLAIN: plain, **rivals}, launches, say)

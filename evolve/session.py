@@ -17,9 +17,11 @@ from benchmarks.outcome import Impossible, Measured, Noisy
 from evolve.budget import Budget
 from evolve.champion import title_of
 from evolve.checkpoint import is_due, measured
+from evolve.early import has_gone_flat
 from evolve.errors import EvolveError, Interrupted
 from evolve.phases import Phases
 from evolve.progress import Observer, StopRequest
+from evolve.prospects import Prospects
 from evolve.quarantine import quarantine
 from evolve.search import make
 from evolve.search.protocol import Proposal, Result
@@ -81,6 +83,7 @@ class Session:
         self.known = self.store.known_sources(run.id)
         self.counts = Counter(self.store.counts(run.id))
         self.history: list[float] = []
+        self.prospects = Prospects()
         self._incumbent: Incumbent | None = None
         self._noisy: list[tuple[Evaluation, Built, Noisy]] = []
         self._retried_s = 0.0
@@ -117,7 +120,9 @@ class Session:
         return []
 
     def ask(self) -> list[Evaluation]:
-        """Ask for a batch and keep it, before any of it is evaluated; empty once the space is exhausted."""
+        """Ask for a batch and keep it, before any of it is evaluated; empty once space or search is exhausted."""
+        if has_gone_flat(self):
+            return []
         with self.phases.phase("search"):
             proposals = self.strategy.ask(self.run.batch_size)
         if not proposals:

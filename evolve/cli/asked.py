@@ -30,12 +30,14 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
     Raises:
         UsageError: a kernel, size, budget or strategy that does not exist or has no meaning.
     """
+    from evolve.early import stopping_early  # noqa: PLC0415 - imports numpy
     from evolve.run import Request  # noqa: PLC0415 - imports numba
 
     definition = known_kernel(kernel)
     size_text, dtype, seed = asked.pop("size"), asked.pop("dtype"), asked.pop("seed")
     size = _understood(definition.size, size_text) if size_text else definition.default_size
     budget = _understood(Budget.parse, asked.pop("budget"))
+    may_stop = asked.pop("stop_when_flat", False)
     _check_strategy(definition, asked["strategy"])
     made = Request(
         kernel=str(Path(kernel).absolute()) if kernel.endswith(".py") else kernel,
@@ -43,6 +45,7 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
         dtype=dtype or _default_dtype(definition),
         budget=budget,
         seed=secrets.randbits(31) if seed is None else seed,
+        options=stopping_early() if may_stop else {},
         **asked,
     )
     _check_memory(definition, made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evolve.cli.loop import known_rates
 from evolve.cli.options import report_path
 from evolve.report import result
 from evolve.tracker.summary import summary
@@ -35,4 +36,4 @@ def write_report(store: Store, run_id: str, path: Path | None, share: float | No
 
     target = path or report_path(run_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    return write(store, run_id, target, share)
+    return write(store, run_id, target, share, known_rates(store.run(run_id).machine))

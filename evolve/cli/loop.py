@@ -139,15 +139,15 @@ def batching(*, laps: int, seed: int | None, name: str | None, degree: int, dtyp
     _start("batching", {"degree": degree, "dtype": dtype}, (laps, seed, name), given)
 
 
-@options.command("replicators", "evolve loop replicators --laps 10")
+@options.command("replicators", "evolve loop replicators --laps 9")
 @click.option(
     "--workers-per-core",
     type=click.IntRange(1, 256),
-    default=16,
+    default=32,
     show_default=True,
     help="So many keep a core busy, as each works for a share of the time only.",
 )
-@_asked(10)
+@_asked(9)
 def replicators(*, laps: int, seed: int | None, name: str | None, workers_per_core: int, **given: Any) -> None:
     """Let workers buy more workers with the work that they finish.
 
@@ -274,15 +274,22 @@ def _page(store: Store, loop_id: str, path: Path | None, rates: str) -> Path:
 
 
 def _entry(store: Store, loop: Loop) -> dict[str, Any]:
-    from evolve.tracker.turns import turns
+    from evolve.tracker.laps import series
+    from evolve.tracker.rule import word
+    from evolve.tracker.status import status
+    from evolve.tracker.turns import antilog
 
-    told = turns(store, loop.id)
-    measured = [lap for lap in told["laps"] if lap["factor"]]
+    laps = store.laps(loop.id)
+    found = [factor for lap in laps if (factor := antilog(lap.gain)) is not None]
     return {
-        **{name: told[name] for name in ("loop", "name", "kind", "status", "laps_asked")},
-        "laps": max(0, len(told["laps"]) - 1),
-        "factor": measured[-1]["factor"] if measured else None,
-        "verdict": told["verdict"]["verdict"],
+        "loop": loop.id,
+        "name": loop.name,
+        "kind": loop.kind,
+        "status": status(store.loop_events(loop.id)),
+        "laps_asked": loop.laps,
+        "laps": max(0, len(laps) - 1),
+        "factor": found[-1].as_dict() if found else None,
+        "verdict": word(series(laps)),
         "created_at": loop.created_at,
     }
 

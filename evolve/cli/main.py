@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECTIONS = {
     "Evolve": ("run", "resume"),
     "Look at runs": ("runs", "show", "report", "export"),
-    "Does it compound?": ("loop",),
+    "Does it compound?": ("loop", "verdict"),
     "Kernels and machine": ("kernels", "machine", "doctor", "bench", "compare"),
     "First steps": ("demo",),
 }

@@ -35,6 +35,7 @@ from evolve.cli.options import Output
     show_default=True,
     help="Share of evaluations that are random draws: what luck finds.",
 )
+@click.option("--stop-when-flat", is_flag=True, help="Stop early once as much again is not expected to bring 2 %.")
 @click.option("--name", help="A word of yours for the run.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"

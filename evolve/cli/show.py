@@ -19,13 +19,14 @@ def command(*, run: str, share: float | None, store: str | None, as_json: bool, 
 
     RUN is an id, a name, or the beginning of one; by default the latest.
     """
+    from evolve.cli.loop import known_rates
     from evolve.report.result import full
     from evolve.tracker.summary import summary
 
     output = Output(as_json, quiet, store)
     with options.opened(store) as facts:
         told = summary(facts, facts.run(run).id, share)
-    output.result(told, full(told))
+    output.result(told, full(told, known_rates(told["machine"])))
     output.next(*_following(told["run"], told["status"], has_champion=told["champion"] is not None))
 
 

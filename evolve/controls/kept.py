@@ -36,6 +36,12 @@ class Share:
         """0 to 1."""
         return self.count / self.of
 
+    def lies(self, low: float, high: float) -> bool:
+        """Whether it is as a bar says; where it rests on few, whether it can be told that it is not."""
+        if self.of < LEAST_WORLDS:
+            return self.low <= high and low <= self.high
+        return low <= self.share <= high
+
     def as_dict(self) -> dict[str, float]:
         """Plain values for JSON, an estimate among them."""
         ends = {"low": self.low, "high": self.high, "level": self.level}
@@ -72,8 +78,8 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the rates are as they must be."""
-        is_right = not self.right or self.verdicts[self.right].share >= self.least_right
-        return is_right and all(self.verdicts[word].share <= self.most_wrong for word in self.wrong)
+        is_right = not self.right or self.verdicts[self.right].lies(self.least_right, 1.0)
+        return is_right and all(self.verdicts[word].lies(0.0, self.most_wrong) for word in self.wrong)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -112,8 +118,7 @@ class Covering:
     @property
     def holds(self) -> bool:
         """Whether the share is as it must be; what is not promised cannot be broken."""
-        low, high = COVERAGE
-        return not self.is_promised or low <= self.held.share <= high
+        return not self.is_promised or self.held.lies(*COVERAGE)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -198,13 +203,18 @@ class Rates:
 
     def sentence(self) -> str:
         """What a report says of them."""
-        falsely = [f"{word} falsely in at most {_percent(self.worst(word).verdicts[word])}" for word in VERDICTS[:2]]
+        falsely = [f"falsely {word} in at most {_percent(self.worst(word).verdicts[word])}" for word in VERDICTS[:2]]
         weakest = self.weakest()
+        few = "" if self.worlds >= LEAST_WORLDS else " (a first look: so few worlds tell little)"
         return (
-            f"In {self.worlds} planted worlds a kind with this machine's own noise, the verdict says "
-            f"{' and '.join(falsely)}, and what is right in {_percent(weakest.verdicts[weakest.right])} or more"
-            f"{'' if self.worlds >= LEAST_WORLDS else ' (a first look: so few worlds tell little)'}."
+            f"In {self.worlds} planted worlds of each kind, with this machine's own noise, the verdict was "
+            f"{' and '.join(falsely)} of them, and right, where there is a right one, in "
+            f"{_percent(weakest.verdicts[weakest.right])} or more{few}.{self._of_stops()}"
         )
+
+    def _of_stops(self) -> str:
+        stops = [_percent(one.found) for one in self.checks if one.name == "stops_planted"]
+        return f" --stop-when-flat stopped {stops[0]} of planted runs with over 2 % still to gain." if stops else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

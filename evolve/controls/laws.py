@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 FIRST = math.log(1.30)
 """ln m_1, the gain of the first lap, of the simulations that the bars were set by."""
-FAR = math.log(100)
-"""How far above its last lap a loop that has not come to its end still has its ceiling."""
+ABOVE = math.log(2), math.log(1000)
+"""How far above its last lap a loop that has not come to its end still has its ceiling: anywhere between."""
 EVALUATIONS = 100
 """Research input of a lap where the engine stays as it is."""
 _ENDPOINT_SPREAD = 0.03
@@ -83,30 +83,30 @@ def capped_by_space(ratio: float, setting: Setting) -> World:
 
 
 def growing(ratio: float, setting: Setting) -> World:
-    """Laps that gain as much as those before, or more, far below their ceiling."""
-    return World(_reinvested_law(geometric(ratio, setting.laps), setting), ratio)
+    """Laps that gain as much as those before, or more, below their ceiling."""
+    return World(_reinvested_law(geometric(ratio, setting.laps), setting, ABOVE), ratio)
 
 
 def blowing_up(setting: Setting) -> World:
     """Hyperbolic growth, two thirds of the way to the lap at which it would be infinite."""
-    return World(_reinvested_law(hyperbolic(setting.laps, 1.5 * setting.laps), setting))
+    return World(_reinvested_law(hyperbolic(setting.laps, 1.5 * setting.laps), setting, ABOVE))
 
 
 def slowing(setting: Setting) -> World:
-    """A power law."""
-    return World(_reinvested_law(power(setting.laps), setting))
+    """A power law, far below its ceiling: whatever its laps seem to come to, it is none."""
+    return World(_reinvested_law(power(setting.laps), setting, (math.log(10), ABOVE[1])))
 
 
 def before_bend(setting: Setting) -> World:
     """Batching with a ceiling of twice as many doublings as there are laps."""
     end = 2 * setting.laps * _DOUBLING
-    return World(_reinvested(lambda _lap, capital: batching(capital, end), 1.0, end, setting, setting.laps))
+    return World(reinvested(lambda _lap, capital: batching(capital, end), 1.0, end, setting, setting.laps))
 
 
 def past_bend(setting: Setting) -> World:
     """Batching with a ceiling of half as many doublings as there are laps, and as many laps again."""
     end = setting.laps / 2 * _DOUBLING
-    return World(_reinvested(lambda _lap, capital: batching(capital, end), 1.0, end, setting, 2 * setting.laps))
+    return World(reinvested(lambda _lap, capital: batching(capital, end), 1.0, end, setting, 2 * setting.laps))
 
 
 def _unaided(
@@ -118,14 +118,12 @@ def _unaided(
     return laps_of([START, *measured], inputs, ceiling=ceiling, endpoint=endpoint)
 
 
-def _reinvested_law(gains: NDArray[np.float64], setting: Setting) -> list[Lap]:
-    ceiling = float(gains[-1]) + FAR
-    return _reinvested(lambda lap, _capital: float(gains[lap]), math.expm1(gains[1]), ceiling, setting, len(gains) - 1)
+def _reinvested_law(gains: NDArray[np.float64], setting: Setting, above: tuple[float, float]) -> list[Lap]:
+    ceiling = float(gains[-1]) + setting.rng.uniform(*above)
+    return reinvested(lambda lap, _capital: float(gains[lap]), math.expm1(gains[1]), ceiling, setting, len(gains) - 1)
 
 
-def _reinvested(
-    law: Callable[[int, float], float], earned: float, end: float, setting: Setting, laps: int
-) -> list[Lap]:
+def reinvested(law: Callable[[int, float], float], earned: float, end: float, setting: Setting, laps: int) -> list[Lap]:
     """Laps as the positive controls run them: the throughput that a lap measures buys the next one's capital.
 
     C_(k+1) = C_k + C_1 S_k, see ``evolve.loops.reinvestment``: research input, engine and gain fit together, so that

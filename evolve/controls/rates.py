@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.aa import binomial_estimate
+from evolve.controls import turning
 from evolve.controls.faults import FAULTS
 from evolve.controls.intervals import INTERVALS
-from evolve.controls.kept import VERDICTS, Covering, Rates, Row, Share
+from evolve.controls.kept import LEAST_RIGHT, VERDICTS, Check, Covering, Rates, Row, Share
 from evolve.controls.noise import Recorded, record
 from evolve.controls.planted import Kind, Setting, World
+from evolve.controls.stops import GROUNDS, MOST_FALSE, Stops, counted, together
 from evolve.controls.worlds import KINDS
 from evolve.report.quantities import clock
 from evolve.tracker.laps import series
@@ -43,6 +45,11 @@ _SEED = 2026
 _LAP_VALUES = ("ratio", "asymptote")
 _WORLDS = {kind.name: kind for kind in (*KINDS, *FAULTS)}
 _SAMPLES = {one.name: one for one in INTERVALS}
+_TURNING = {f"turning_{name}": plant for name, plant in turning.PLANTED.items()}
+_GROUNDS = {f"stops_{ground.name}": ground for ground in GROUNDS}
+_ALL = (*_WORLDS, *_SAMPLES, *_TURNING, *_GROUNDS)
+_STOPPED = 20
+"""Worlds of a kind to one planted run of each ground, which takes longer than they do."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,17 @@ class Counts:
         held: intervals that held the planted value, by the value's name.
         missed: intervals that did not.
         unknown: worlds whose value is planted, but got no interval.
+        right: loops whose verdict turned in time, among ``tried``.
+        stops: what the stop rule did.
     """
 
     verdicts: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    right: int = 0
+    tried: int = 0
+    stops: list[Stops] = field(default_factory=list)
 
     def add(self, other: Counts) -> None:
         """Count those of another chunk too."""
@@ -73,6 +85,9 @@ class Counts:
         self.held += other.held
         self.missed += other.missed
         self.unknown += other.unknown
+        self.right += other.right
+        self.tried += other.tried
+        self.stops += other.stops
 
     def judge(self, name: str, found: Estimate | None, truth: float | None) -> None:
         """Note whether an interval holds the truth; nothing where no truth is known."""
@@ -102,7 +117,7 @@ def measure(
         processes: that share the work; 1 does it here.
     """
     began_s = time.monotonic()
-    counts = {name: Counts() for name in (*_WORLDS, *_SAMPLES)}
+    counts = {name: Counts() for name in _ALL}
     tasks = _tasks(_Noise(noise.throughput(), noise.fresh()), worlds, laps)
     for name, found in _worked(tasks, processes, say):
         counts[name].add(found)
@@ -114,6 +129,7 @@ def measure(
         rows=[*_rows(counts)],
         coverings=[*_of_laps(counts), *_of_samples(counts)],
         noise={"throughput": noise.throughput().as_dict(), "launches": noise.fresh().as_dict()},
+        checks=[*_of_turning(counts), _of_stops(counts)],
         elapsed_s=time.monotonic() - began_s,
     )
 
@@ -139,7 +155,7 @@ def _tasks(noise: _Noise, worlds: int, laps: int) -> list[_Task]:
     return [
         _Task(name, range(first, min(first + _CHUNK, worlds)), noise, laps)
         for first in range(0, worlds, _CHUNK)
-        for name in (*_WORLDS, *_SAMPLES)
+        for name in _ALL
     ]
 
 
@@ -166,13 +182,22 @@ def tried(task: _Task) -> tuple[str, Counts]:
     found = Counts()
     for number in task.numbers:
         rng = np.random.default_rng([_SEED, zlib.crc32(task.name.encode()), number])
-        setting = Setting(task.noise.throughput, task.noise.launches, task.laps, rng)
-        if task.name in _WORLDS:
-            _judge(_WORLDS[task.name].plant(setting), found)
-        else:
-            for value, (interval, truth) in _SAMPLES[task.name].plant(setting).items():
-                found.judge(value, interval, truth)
+        _try(task.name, number, Setting(task.noise.throughput, task.noise.launches, task.laps, rng), found)
     return task.name, found
+
+
+def _try(name: str, number: int, setting: Setting, counts: Counts) -> None:
+    if name in _WORLDS:
+        _judge(_WORLDS[name].plant(setting), counts)
+    elif name in _SAMPLES:
+        for value, (interval, truth) in _SAMPLES[name].plant(setting).items():
+            counts.judge(value, interval, truth)
+    elif name in _TURNING:
+        counts.tried += 1
+        counts.right += _TURNING[name](setting)
+    elif number % _STOPPED == 0:
+        run = number // _STOPPED
+        counts.stops.append(counted(_GROUNDS[name], range(run, run + 1)))
 
 
 def _judge(world: World, counts: Counts) -> None:
@@ -203,6 +228,37 @@ def _row(kind: Kind, counts: Counts) -> Row:
     worlds = counts.verdicts.total()
     verdicts = {word: share(counts.verdicts[word], worlds) for word in VERDICTS}
     return Row(kind.name, kind.what, verdicts, kind.wrong, kind.right)
+
+
+def _of_turning(counts: Mapping[str, Counts]) -> Iterator[Check]:
+    for name in _TURNING:
+        found = share(counts[name].right, counts[name].tried)
+        kind = name.removeprefix("turning_")
+        what = f"{kind}, planted: the verdict turns at the laps foretold, at most {turning.MOST_LAPS_OFF} off"
+        yield Check(name, what, found, f">= {LEAST_RIGHT:.0%}", found.lies(LEAST_RIGHT, 1.0))
+
+
+def _of_stops(counts: Mapping[str, Counts]) -> Check:
+    """One share over all grounds: most of them are there to tempt the rule, and nothing is to be saved on them."""
+    runs = {ground.what: together(counts[name].stops) for name, ground in _GROUNDS.items()}
+    return stops_check("planted", runs)
+
+
+def stops_check(name: str, runs: Mapping[str, Stops], least_saved: float = 0.0) -> Check:
+    """The check of ``--stop-when-flat``.
+
+    Args:
+        name: of these runs.
+        runs: what the rule did, by where.
+        least_saved: share of all evaluations.
+    """
+    every = together(runs.values())
+    found = share(every.false_stops, every.runs)
+    saved = ", ".join(f"{what} {stops.saved:.0%}" for what, stops in runs.items() if stops.runs)
+    what = f"--stop-when-flat, {name} runs: stopped with over 2 % still to gain (evaluations saved: {saved})"
+    bar = f"<= {MOST_FALSE:.0%}" + (f", {least_saved:.0%} saved" if least_saved else "")
+    holds = found.lies(0.0, MOST_FALSE) and every.saved >= least_saved
+    return Check(f"stops_{name}", what, found, bar, holds)
 
 
 def _of_laps(counts: Mapping[str, Counts]) -> Iterator[Covering]:

@@ -161,9 +161,9 @@ class _Search:
         return found
 
     def endpoint(self, ceiling: float) -> Estimate | None:
-        """Where the scores of the control arm end, all laps together, as the loop of kernels estimates it."""
+        """Where the scores of the control arm end, all laps together, if they show it, as the loop of kernels does."""
         found = tail(self._controls, ceiling)
-        return found.endpoint if found else None
+        return found.endpoint if found and found.is_bounded else None
 
     def _lap(self, champion: Schedule) -> Iterator[Result]:
         """All that a lap's search hears: of the champion that it begins from, too."""

@@ -20,6 +20,7 @@ _LAWS = (
         )
         for ratio in (0.3, 0.6, 0.8)
     ),
+    Kind("capped_0.9", "capped by the machine, rho 0.9", partial(laws.capped_by_machine, 0.9), (COMPOUNDING,)),
     Kind("space_0.6", "capped by its space, rho 0.6", partial(laws.capped_by_space, 0.6), (COMPOUNDING,), CAPPED),
     Kind("past_bend", "batching past its bend", laws.past_bend, (COMPOUNDING,), CAPPED),
     Kind("before_bend", "batching before its bend", laws.before_bend, (CAPPED,), COMPOUNDING),

@@ -129,15 +129,7 @@ class Batching:
         most, limit = self.server.most_per_s(self._say)
         self._say("a batch of 1 against itself")
         same = self.server.compared(1, 1, np.random.default_rng(0), self._between)
-        ceiling = reinvestment.ratio_to(most, same.frozen_per_s)
-        details = {
-            "throughput_per_s": same.frozen_per_s.as_dict(),
-            "most_per_s": most.as_dict(),
-            "limit": limit,
-            "itself": same.gain.as_dict(),
-            "expected": expected(ceiling.estimate),
-        }
-        return reinvestment.frozen(ceiling, details)
+        return reinvestment.frozen(most, limit, same, expected)
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""
@@ -148,7 +140,7 @@ class Batching:
         capital = reinvestment.next_capital(laps)
         batch = reinvestment.units(capital)
         self._say(f"a batch of {batch} against a batch of 1")
-        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between), {})
+        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -164,11 +156,9 @@ def forecast(laps: Sequence[Lap]) -> Expectation:
 
 
 def expected(ceiling: float) -> dict[str, int | None]:
-    """At which laps the loop ceases to compound, and has half of the ceiling, which is 1 / t1 over f(1)."""
+    """At which laps the loop ceases to compound, and has half of the ceiling: from there on it adds, and no more."""
     share = math.exp(-ceiling)
-    return reinvestment.expected(
-        lambda batch: math.exp(gain_of(batch, share)), lambda gain, _step: gain >= ceiling - math.log(2)
-    )
+    return reinvestment.expected(lambda batch: gain_of(batch, share), ceiling - math.log(2))
 
 
 def gain_of(batch: float, share: float) -> float:
@@ -177,7 +167,7 @@ def gain_of(batch: float, share: float) -> float:
 
 
 def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
-    """t1 / (t0 + t1): the last lap's, unless that does not tell it from the least that the ceiling allows."""
+    """t1 / (t0 + t1): what the ceiling allows, until the last lap tells it better, or shows more."""
     ceiling, last = laps[0].ceiling, laps[-1]
     assert ceiling is not None
     least = Estimate(*(math.exp(-end) for end in (ceiling.estimate, ceiling.high, ceiling.low)))
@@ -185,9 +175,10 @@ def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
         return least, "by the ceiling"
     assert last.gain is not None
     shown = Estimate(*(_shown(reinvestment.units(last.inputs), end) for end in _from_low(last.gain)))
-    if shown.low <= least.high:
-        return Estimate(least.estimate, least.low, max(shown.high, least.high)), "by the ceiling"
-    return shown, f"by lap {last.lap}"
+    is_narrower = shown.low > 0 and shown.high / shown.low < least.high / least.low
+    if is_narrower or shown.low > least.high:
+        return shown, f"by lap {last.lap}"
+    return Estimate(least.estimate, least.low, max(shown.high, least.high)), "by the ceiling"
 
 
 def _from_low(gain: Estimate) -> tuple[float, float, float]:

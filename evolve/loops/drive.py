@@ -108,7 +108,8 @@ def _admitted(observer: LoopObserver, admission: Admission) -> str:
 
 def _carry_on(store: Store, loop: Loop, observer: LoopObserver, admission: Admission) -> None:
     stop = StopRequest()
-    around = Around(store, loop, observer.says, stop, dataclasses.replace(admission, is_held=True))
+    within = dataclasses.replace(admission, is_held=True, on_gate=None)
+    around = Around(store, loop, observer.says, stop, within)
     with _events(store, loop), stop.on_interrupt(), closing(make(around)) as closed:
         drive(store, loop, closed, observer, stop)
 

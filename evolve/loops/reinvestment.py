@@ -1,7 +1,7 @@
 """What is made buys the means of making more: the law that both controls follow, whatever makes it.
 
 Capital k + 1 is capital k and what its throughput earns in one slot: c_(k+1) = c_k + f(c_k) slot / price. The price is
-such that lap 0 doubles the capital, so that slot and price cancel: c_(k+1) = c_k + c_0 S_k with S_k = f(c_k) / f(c_0),
+such that lap 0 doubles its capital of 1, so that slot and price cancel: c_(k+1) = c_k + S_k with S_k = f(c_k) / f(1),
 the throughput of the lap over that of lap 0, both measured in the same minute. While f is linear every lap doubles
 capital and throughput (rho = 1, eta = 1, xi = 1: exponential growth). Where f reaches its limit capital still grows, by
 as much as before, and throughput no more. It is the AK model, f(c) = A c (Rebelo, Journal of Political Economy 99,
@@ -30,17 +30,15 @@ if TYPE_CHECKING:
 
 NOTHING = Estimate(0.0, 0.0, 0.0)
 """The gain of lap 0 over itself."""
-
-
 MOST_LAPS = 64
 """That a law is followed ahead."""
 
 
-def next_capital(laps: Sequence[Lap], start: float = 1.0) -> float:
+def next_capital(laps: Sequence[Lap]) -> float:
     """Capital of the lap that follows: what there was, and what the last lap's throughput earned."""
     last = laps[-1]
     assert last.gain is not None
-    return last.inputs + start * math.exp(last.gain.estimate)
+    return last.inputs + math.exp(last.gain.estimate)
 
 
 def units(capital: float) -> int:
@@ -48,41 +46,60 @@ def units(capital: float) -> int:
     return max(1, round(capital))
 
 
-def frozen(ceiling: Estimate, details: Mapping[str, Any]) -> Turned:
-    """Lap 0 of a capital of 1."""
-    return Turned(gain=NOTHING, engine=NOTHING, inputs=1.0, ceiling=ceiling, details={"units": 1, **details})
+def frozen(most: Estimate, limit: str, itself: Compared, expected: Callable[[float], Mapping[str, Any]]) -> Turned:
+    """Lap 0, of a capital of 1.
+
+    Args:
+        most: throughput that the machine allows.
+        limit: what it is that limits it, in words.
+        itself: the frozen start measured against itself.
+        expected: what follows from a ceiling in ln units.
+    """
+    ceiling = ratio_to(most, itself.frozen_per_s)
+    details = {
+        "units": 1,
+        "throughput_per_s": itself.frozen_per_s.as_dict(),
+        "most_per_s": most.as_dict(),
+        "limit": limit,
+        "itself": itself.gain.as_dict(),
+        "expected": expected(ceiling.estimate),
+    }
+    return Turned(gain=NOTHING, engine=NOTHING, inputs=1.0, ceiling=ceiling, details=details)
 
 
-def turned(capital: float, found: Compared, details: Mapping[str, Any]) -> Turned:
+def turned(capital: float, found: Compared) -> Turned:
     """A lap of that capital, measured."""
-    shown = {
+    details = {
         "units": units(capital),
         "frozen_per_s": found.frozen_per_s.as_dict(),
         "throughput_per_s": found.present_per_s.as_dict(),
         "blocks": [list(block) for block in found.blocks],
     }
-    return Turned(gain=found.gain, engine=found.gain, inputs=capital, details={**shown, **details})
+    return Turned(gain=found.gain, engine=found.gain, inputs=capital, details=details)
 
 
-def expected(throughput: Callable[[int], float], has_ended: Callable[[float, float], bool]) -> dict[str, int | None]:
+def expected(gain: Callable[[float], float], end: float) -> dict[str, int | None]:
     """Where a law says that growth ends, to be held against the laps at which the verdict turns.
 
+    Capital is not rounded here: in a bend whole machines make the gains' ratio jump by a few percent.
+
     Args:
-        throughput: f(n) / f(1) by the law.
-        has_ended: ``(ln S, gain of the lap)``: whether the law is through.
+        gain: ln f(c) / f(1) by the law.
+        end: the gain at which the loop is capped.
 
     Returns:
-        ``last_compounding``, the last lap of those that gain ``SUSTAINED`` of what the one before gained or more, and
-        ``first_capped``; None where that lies beyond ``MOST_LAPS``.
+        ``last_compounding``, the last of the laps that all gain more than ``SUSTAINED`` of what the one before gained,
+        and of ln 2 in lap 1; and ``first_capped``. None where that lies beyond ``MOST_LAPS``.
     """
     capital, logs = 1.0, [0.0]
     for _ in range(MOST_LAPS):
         capital += math.exp(logs[-1])
-        logs.append(math.log(throughput(units(capital))))
-    gains = [after - before for before, after in pairwise(logs)]
-    slowed = (lap for lap, (before, after) in enumerate(pairwise(gains), start=1) if after < SUSTAINED * before)
-    ended = (lap for lap, gain in enumerate(gains, start=1) if has_ended(logs[lap], gain))
-    return {"last_compounding": next(slowed, None), "first_capped": next(ended, None)}
+        logs.append(gain(capital))
+    gains = [math.log(2), *(after - before for before, after in pairwise(logs))]
+    slowed = next((lap for lap, (before, after) in enumerate(pairwise(gains)) if after <= SUSTAINED * before), None)
+    ended = next((lap for lap, reached in enumerate(logs) if lap and reached >= end), None)
+    ends = [lap for lap in (slowed, ended - 1 if ended else None) if lap is not None]
+    return {"last_compounding": min(ends, default=None), "first_capped": ended}
 
 
 def ratio_to(rate: Estimate, start: Estimate) -> Estimate:
@@ -106,9 +123,10 @@ def foretold(laps: Sequence[Lap], law: Estimate, reason: str) -> Expectation:
 
 
 def noise_of(laps: Sequence[Lap]) -> float:
-    """By how much a measurement of a lap misses, from the laps so far; 2 % where there are none yet."""
+    """By how much a measurement of a lap misses: the widest half of an interval so far, that of lap 0 on itself too."""
+    itself = laps[0].details.get("itself")
     halves = [(lap.gain.high - lap.gain.low) / 2 for lap in laps[1:] if lap.gain is not None]
-    return max(halves, default=0.02)
+    return max([*halves, *([(itself["high"] - itself["low"]) / 2] if itself else [])], default=0.02)
 
 
 def stopping(around: Around) -> Callable[[], None]:

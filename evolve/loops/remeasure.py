@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, Fresh, Opponent, against
 from benchmarks.inference import SESSION_SPREAD, Estimate, launches_estimate, log_ratios
+from evolve.errors import Interrupted
 from evolve.publish import PLAIN, keep
 from kernels.language import Schedule
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from kernels.language.space import Value
 
 BEFORE = "the champion before"
-Z = 1.96
 
 
 def remeasure(session: Session, before: Mapping[str, Value] | None, launches: int) -> None:
@@ -37,7 +37,21 @@ def remeasure(session: Session, before: Mapping[str, Value] | None, launches: in
         session: of a run whose search is over.
         before: schedule of the champion of the lap before; None in lap 1.
         launches: new processes, each with builds of its own.
+
+    Raises:
+        Interrupted: the user asked to stop; the launches so far are made again.
     """
+    if session.store.publication(session.run.id) is None:
+        _publish(session, before, launches)
+    _obey(session)
+
+
+def _obey(session: Session) -> None:
+    if session.around.stop.is_set:
+        raise Interrupted(session.run.id)
+
+
+def _publish(session: Session, before: Mapping[str, Value] | None, launches: int) -> None:
     for champion, opponent in _attempts(session, Schedule(before) if before else None):
         plan = session.harness.plan(Schedule(champion.evaluation.schedule))
         try:
@@ -55,6 +69,7 @@ def _fresh(session: Session, plan: Plan, before: Schedule | None, launches: int)
         opponents[BEFORE] = Opponent(_contestant(session.harness.plan(before)), AGAINST_PEER)
 
     def say(launch: int) -> None:
+        _obey(session)
         session.show("publish", f"measuring the champion afresh, launch {launch} of {launches}")
 
     return against(session.harness, _contestant(plan), opponents, launches, say)
@@ -71,7 +86,7 @@ def _attempts(session: Session, before: Schedule | None) -> Iterator[tuple[Indiv
     if incumbent is not None:
         is_same = before == Schedule(incumbent.evaluation.schedule)
         yield incumbent, None if is_same else before
-    seeded = [i for i in session.individuals if before == Schedule(i.evaluation.schedule) and i.fitness is not None]
+    seeded = [i for i in session.individuals if before == Schedule(i.evaluation.schedule)]
     yield from ((individual, None) for individual in seeded[:1] if individual is not incumbent)
 
 
@@ -101,7 +116,7 @@ def gain_of(values: Sequence[float]) -> Estimate:
         values: ``(n_launches,)``, two at least.
     """
     found = launches_estimate([[value] for value in values])
-    half = math.hypot(found.high - found.estimate, Z * SESSION_SPREAD)
+    half = math.hypot(found.high - found.estimate, 1.96 * SESSION_SPREAD)
     return Estimate(found.estimate, found.estimate - half, found.estimate + half)
 
 
@@ -118,4 +133,5 @@ def gain_without_step(publication: Publication) -> Estimate:
     2.5 % of laps, which lifts the mean of ln S by 3 to 5 % of its standard error (simulated, 3 and 6 launches).
     """
     plain, step = medians(publication.samples[PLAIN]), medians(publication.samples[BEFORE])
+    # a slow plain loop takes part in the first launches only
     return gain_of([a - b for a, b in zip(plain, step, strict=False)])

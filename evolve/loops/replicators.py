@@ -28,8 +28,9 @@ from benchmarks.peaks import without_lock
 from benchmarks.team import bind_to
 from benchmarks.throughput import Compared, Producer, Rules, compared, rate_of
 from evolve.loops import reinvestment
-from evolve.loops.protocol import Expectation, Turned
+from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.paths import source_folder
+from evolve.tracker.evidence import NEAR
 from kernels.language import specialise
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 KERNEL, DTYPE, ELEMENTS = "horner", "float64", 4096
 CHUNK_S = 1e-3
 """Time of a piece of work: a hundred times what starting and ending it in Python takes, and within one time slice."""
-WORKERS_PER_CORE = 16
+WORKERS_PER_CORE = 32
 MOST_CORES = 8
 """Robots pass the interpreter's lock on twice for a piece of work; 8 cores ask for it 16,000 times a second."""
 SAMPLE_S = 0.1
@@ -108,7 +109,10 @@ class Hall:
         self, frozen: int, present: int, rng: np.random.Generator, between: Callable[[], None] | None = None
     ) -> Compared:
         """Pieces of work a second of one number of robots against another."""
-        return compared(lambda: (self.crew(frozen, rng), self.crew(present, rng)), self.rules, between)
+        try:
+            return compared(lambda: (self.crew(frozen, rng), self.crew(present, rng)), self.rules, between)
+        except RuntimeError as error:  # what Python says where the system has no thread left
+            raise LapFailedError(f"{present} robots are more threads than this system gives: {error}") from error
 
     def most_per_s(self) -> Estimate:
         """Pieces of work a second that the cores finish one by one, without a pause, together."""
@@ -150,10 +154,14 @@ class Window:
             return one(until_ns[0])
 
         with ThreadPoolExecutor(len(work)) as pool:
-            futures = [pool.submit(run, one) for one in work]
-            start_ns = time.perf_counter_ns() + int(self.warm_s * 1e9)
-            until_ns[0] = start_ns + int(self.sample_s * 1e9)
-            together.wait()
+            try:
+                futures = [pool.submit(run, one) for one in work]
+                start_ns = time.perf_counter_ns() + int(self.warm_s * 1e9)
+                until_ns[0] = start_ns + int(self.sample_s * 1e9)
+                together.wait()
+            except BaseException:
+                together.abort()  # or those who are there already would wait for ever
+                raise
             return finished([future.result() for future in futures], start_ns, until_ns[0]) / self.sample_s
 
 
@@ -215,16 +223,7 @@ class Replicators:
         most = self.hall.most_per_s()
         self._say("one robot against itself")
         same = self.hall.compared(1, 1, np.random.default_rng(0), self._between)
-        ceiling = reinvestment.ratio_to(most, same.frozen_per_s)
-        details = {
-            "throughput_per_s": same.frozen_per_s.as_dict(),
-            "most_per_s": most.as_dict(),
-            "limit": f"{len(self.hall.cpus)} cores",
-            "cores": len(self.hall.cpus),
-            "itself": same.gain.as_dict(),
-            "expected": expected(ceiling.estimate),
-        }
-        return reinvestment.frozen(ceiling, details)
+        return reinvestment.frozen(most, cores_text(len(self.hall.cpus)), same, expected)
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""
@@ -235,7 +234,7 @@ class Replicators:
         capital = reinvestment.next_capital(laps)
         robots = reinvestment.units(capital)
         self._say(f"{robots} robots against one")
-        return reinvestment.turned(capital, self.hall.compared(1, robots, rng, self._between), {})
+        return reinvestment.turned(capital, self.hall.compared(1, robots, rng, self._between))
 
     def close(self) -> None:
         """Nothing is held: robots go when a sample is taken."""
@@ -255,9 +254,8 @@ def forecast(laps: Sequence[Lap]) -> Expectation:
 
 
 def expected(ceiling: float) -> dict[str, int | None]:
-    """The laps at which the loop ceases to compound, and at which the bound grows no more."""
-    most = math.exp(ceiling)
-    return reinvestment.expected(lambda robots: min(float(robots), most), lambda _gain, step: step <= 0)
+    """The last lap before the bound is reached, as nearly as it counts, and the lap that reaches it."""
+    return reinvestment.expected(lambda robots: min(math.log(robots), ceiling), ceiling - NEAR)
 
 
 def queue(robots: int, cores: int, most: float) -> float:

@@ -97,9 +97,7 @@ def markdown(rates: Rates) -> str:
     parts = [
         "# How often the verdict is wrong",
         "`evolve verdict --controls --results` writes this part and will overwrite it.",
-        f"Measured {rates.measured_at} on machine {rates.machine} with evolve-kernels {__version__}: {rates.worlds} "
-        f"planted worlds a kind, {rates.laps} laps each, in {clock(rates.elapsed_s)}. Every share has its exact "
-        f"binomial 95 % interval.{_few(rates)}",
+        _when(rates),
         *(f"Noise of laps, {name}: {_noise(found)}." for name, found in rates.noise.items()),
         _markdown_table(("world", *VERDICTS, "must be", "holds"), [_world_line(row) for row in rates.rows]),
         _markdown_table(("95 % interval of", "held", "intervals", "must be", "holds"), _lines(rates.coverings)),
@@ -110,8 +108,13 @@ def markdown(rates: Rates) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _few(rates: Rates) -> str:
-    return "" if rates.worlds >= LEAST_WORLDS else " A first look: so few worlds tell little."
+def _when(rates: Rates) -> str:
+    few = "" if rates.worlds >= LEAST_WORLDS else " A first look: so few worlds tell little."
+    return (
+        f"Measured {rates.measured_at} on machine {rates.machine} with evolve-kernels {__version__}: {rates.worlds} "
+        f"planted worlds a kind, {rates.laps} laps each, in {clock(rates.elapsed_s)}. Every share has its exact "
+        f"binomial 95 % interval.{few}"
+    )
 
 
 def _world_line(row: Row) -> tuple[str, ...]:

@@ -33,8 +33,17 @@ def champion_curve(
     checkpoints: Sequence[Checkpoint],
     publication: Publication | None,
     bound: Bound | None,
+    told: Mapping[str, Any] | None = None,
 ) -> Picture | None:
-    """The best so far over evaluations, with everything that it must be held against; None if nothing is measured."""
+    """The best so far over evaluations, with everything that it must be held against; None if nothing is measured.
+
+    Args:
+        individuals: all that the run asked for.
+        checkpoints: its champions, measured afresh.
+        publication: the final measurement, once made.
+        bound: the attainable time, once known.
+        told: the run's summary, for where its curve and its space seem to end.
+    """
     if not improvements(individuals):
         return None
     drawing = Drawing()
@@ -42,6 +51,7 @@ def champion_curve(
     has_null = _null(drawing, individuals, bound)
     _steps(drawing, individuals)
     _levels(drawing, cap)
+    _ends(drawing, told or {})
     _fresh(drawing, checkpoints, publication, len(paid(individuals)))
     _points(drawing, individuals)
     few = {"tick0": 0, "dtick": 1} if len(paid(individuals)) <= _FEW else {}
@@ -262,6 +272,20 @@ def _levels(drawing: Drawing, cap: float | None) -> None:
             showarrow=False,
         )
         drawing.legend.append(Mark("line", RED, "cap: the machine's measured ceiling"))
+
+
+def _ends(drawing: Drawing, told: Mapping[str, Any]) -> None:
+    """Where the champion's own curve heads, and where the scores of random draws end, as far as that shows."""
+    heading = ((told.get("asymptote") or {}).get("evaluations") or {}).get("speedup")
+    space = told.get("tail") or {}
+    for found, colour, label in (
+        (heading, GREEN, "where the champion's curve heads, with its 95 % interval"),
+        (space.get("endpoint") if space.get("is_seen") else None, ORANGE, "where this space ends, with its interval"),
+    ):
+        if found and found["high"] is not None:
+            drawing.figure.add_hrect(y0=found["low"], y1=found["high"], fillcolor=colour, opacity=0.12, line_width=0)
+            drawing.figure.add_hline(y=found["estimate"], line={"color": colour, "width": 1.5, "dash": "dash"})
+            drawing.legend.append(Mark("dash", colour, label))
 
 
 def _range(

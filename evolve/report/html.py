@@ -12,6 +12,7 @@ from benchmarks.outcome import KINDS
 from evolve.report import outlook, promotion, quantities, result
 from evolve.report.figures import champion_curve, front, opponents
 from evolve.report.genes import genes
+from evolve.report.loop import NO_RATES
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.page import template, write_page
 from evolve.tracker import summary
@@ -34,7 +35,7 @@ _PHASES = {
 }
 
 
-def write(store: Store, run_id: str, path: Path, share: float | None = None) -> Path:
+def write(store: Store, run_id: str, path: Path, share: float | None = None, rates: str = "") -> Path:
     """Write a run's report; a run that is not finished, or has failed, says what is missing.
 
     Args:
@@ -42,15 +43,16 @@ def write(store: Store, run_id: str, path: Path, share: float | None = None) -> 
         run_id: its id.
         path: the file, in a folder that exists; replaced as a whole.
         share: of a program's time that the plain kernel takes; None leaves the program out.
+        rates: how often verdicts on loops are wrong here, in words; "" where that was not measured.
 
     Raises:
         UsageError: there is no such run.
         EvolveError: the store cannot be read, or the file cannot be written.
     """
-    return write_page(page(store, run_id, share), path)
+    return write_page(page(store, run_id, share, rates), path)
 
 
-def page(store: Store, run_id: str, share: float | None = None) -> str:
+def page(store: Store, run_id: str, share: float | None = None, rates: str = "") -> str:
     """The report's text; see ``write``."""
     run = store.run(run_id)
     told, individuals = summary(store, run.id, share), store.individuals(run.id)
@@ -59,7 +61,7 @@ def page(store: Store, run_id: str, share: float | None = None) -> str:
     publication, bound = store.publication(run.id), store.bound(run.id)
     machine, ceilings = store.machine(run.machine), store.latest_ceilings(run.machine)
     pictures = [
-        champion_curve(individuals, store.checkpoints(run.id), publication, bound),
+        champion_curve(individuals, store.checkpoints(run.id), publication, bound, told),
         opponents(publication),
         front(told["front"], run.id),
     ]
@@ -73,10 +75,12 @@ def page(store: Store, run_id: str, share: float | None = None) -> str:
         throughput=_throughput(run, kernel, best),
         luck=_luck(told),
         left=_left(told["split"]),
+        total_left=outlook.more(told["split"]["left"]) if told["split"] else "",
         moment_header=outlook.HEADER,
         moments=[outlook.moment(row) for row in told["curve"]],
         future=[*outlook.luck(told), *outlook.future(told)],
         costs=outlook.costs(told),
+        rates=rates or NO_RATES,
         missing=list(_missing(store, run, told)),
         remarks=list(promotion.remarks(told)),
         pictures={picture.name: picture for picture in pictures if picture},
@@ -113,7 +117,12 @@ def _throughput(run: Run, kernel: Kernel | None, best: Told | None) -> str:
 def _luck(told: Told) -> Told | None:
     """The expected best of random draws."""
     carried = told["null"]["carried"]
-    return {"n": carried["n"], "speedup": carried["best_of_n"], "note": outlook.best_of(told)} if carried else None
+    if carried is None:
+        return None
+    search = f"; the search after as many {quantities.factor(carried['search'])}" if carried["search"] else ""
+    guess = ", extrapolated" if carried["is_extrapolated"] else ""
+    note = f"expected best: {quantities.speedup(carried['best_of_n'])}{guess}{search}"
+    return {"n": carried["n"], "speedup": carried["best_of_n"], "note": note}
 
 
 def _left(split: Told | None) -> list[Told]:
@@ -123,7 +132,7 @@ def _left(split: Told | None) -> list[Told]:
         {
             "name": outlook.title(part),
             "says": outlook.meaning(part),
-            "left": part["left"],
+            "left": outlook.gained(part["left"]),
             "share": math.log(part["left"]["estimate"]) / whole,
         }
         for part in (split["parts"] if split else ())

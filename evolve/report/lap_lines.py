@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evolve.report.loop import forecast_line, lap_line
 from evolve.report.terminal import steps
 from evolve.tracker.laps import series
-from evolve.tracker.rule import decide
+from evolve.tracker.rule import word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,4 +62,4 @@ class LapLines:
         self._line(f"{lap_line(lap, forecast)}{self._verdict(lap) if lap.lap else ''}")
 
     def _verdict(self, lap: Lap) -> str:
-        return f"; so far {decide(series(self._store.laps(lap.loop))).verdict}"
+        return f"; so far {word(series(self._store.laps(lap.loop)))}"

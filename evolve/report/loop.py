@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from evolve.report.quantities import clock, factor, plain_number, speedup
+from evolve.report.quantities import clock, factor, number, plain_number, speedup
 from evolve.report.text import facts, table
 from evolve.tracker.turns import antilog, said, scored
 
@@ -89,11 +89,17 @@ def _row(lap: Told) -> tuple[str, ...]:
     return (
         str(lap["lap"]),
         speedup(lap["factor"]),
-        factor(lap["step"]["estimate"]) if lap["step"] else "",
-        speedup(forecast["factor"]) if forecast else "",
+        speedup(lap["step"]) if lap["step"] else "",
+        ends(forecast["factor"]) if forecast else "",
         held(forecast),
         lap["verdict"],
     )
+
+
+def ends(estimate: Told) -> str:
+    """An interval alone: ``1.96 to 2.04``."""
+    low, high = (number(estimate[end]) if estimate[end] is not None else "open" for end in ("low", "high"))
+    return f"{low} to {high}"
 
 
 def held(forecast: Told | None) -> str:

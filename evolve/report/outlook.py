@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evolve.report.quantities import clock, factor, number, plain_number, speedup
+from evolve.report.quantities import clock, factor, number, percent, plain_number, speedup
 from evolve.report.text import facts, table
 
 Told = Mapping[str, Any]
@@ -52,11 +53,19 @@ def headroom(told: Told) -> list[tuple[str, str]]:
     """The headroom and its parts."""
     found = told["split"]
     if found is None:
-        return [("left", "not known: it takes a champion and a measured ceiling")]
-    by = "" if found["is_published"] else ", by its search estimate"
+        is_there = _fraction(told["champion"]) >= 1
+        why = "nothing: the champion stands at this machine's measured ceiling" if is_there else ""
+        return [("left", why or "not known: it takes a champion and a measured ceiling")]
+    by = "" if found["is_published"] else ", by its search estimate,"
     total = f"at most {more(found['left'])} from the champion{by} to what this machine's ceiling allows; of that"
     parts = [f"{gained(part['left'])} {title(part)}: {meaning(part)}" for part in found["parts"]]
     return [("left", total), *(("", part) for part in parts)]
+
+
+def _fraction(best: Told | None) -> float:
+    """Of the bound, to a hundredth of a per cent; 0 where it is not known."""
+    found = (best["bound_fraction"] or best["search_estimate"]["bound_fraction"] or 0.0) if best else 0.0
+    return round(float(found), 4)
 
 
 def title(part: Told) -> str:
@@ -100,7 +109,7 @@ def best_of(told: Told) -> str:
     null = told["null"]
     found = null["carried"]
     if found is None:
-        return f"not known: {null['measured']} of {null['control']} random draws could be measured, too few to say"
+        return f"not known: of {null['control']} random draws {null['measured']} were measured, too few or too unlike"
     guess = ", extrapolated" if found["is_extrapolated"] else ""
     drawn = f"best of {found['n']} random draws: {speedup(found['best_of_n'])}{guess}"
     as_many = "" if found["n"] == null["n"] else " after as many"
@@ -142,6 +151,7 @@ def future(told: Told) -> list[tuple[str, str]]:
         ("best there is", tail(told["tail"])),
         ("heads for", asymptote(told["asymptote"])),
         *[("still to come" if k == 0 else "", expected(one)) for k, one in enumerate(told["gain"])],
+        ("gone flat?", flat(told["flat"])),
     ]
 
 
@@ -150,6 +160,21 @@ def expected(found: Told) -> str:
     return (
         f"{gained(found['gain'])} from {found['evaluations']} evaluations more ({clock(found['seconds'])}); "
         f"over 2 % with probability {found['chance']:.2f}"
+    )
+
+
+def flat(found: Told) -> str:
+    """What the stop rule says."""
+    if found["stopped"]:
+        return f"the search was stopped early: {found['stopped']}"
+    if found["recent"] is None:
+        return str(found["says"])
+    near = found["near"]
+    word = "yes" if found["is_flat"] else "no"
+    return (
+        f"{word}: it has tried {percent(near['explored'])} of what lies one gene from its best, the last third of its "
+        f"evaluations brought {more(math.exp(found['recent']))}; as much again brings over 2 % with probability "
+        f"{found['chance']:.2f} at most"
     )
 
 
@@ -194,12 +219,13 @@ def costs(told: Told) -> list[tuple[str, str]]:
 
 def pays(found: Told) -> str:
     """After how many calls a search has paid for itself."""
-    calls = found["calls"]
+    calls, against = found["calls"], found["against"]
+    other = f"the {against}" if against == "plain loop" else against
     if calls["estimate"] is None:
-        return f"never in the place of {found['against']}: it saves nothing"
+        return f"never in the place of {other}: it saves nothing"
     latest = "perhaps never" if calls["high"] is None else f"{calls['high']:,.0f}"
     return (
-        f"after {calls['estimate']:,.0f} calls [{calls['low']:,.0f}, {latest}] in the place of {found['against']}, "
+        f"after {calls['estimate']:,.0f} calls [{calls['low']:,.0f}, {latest}] in the place of {other}, "
         f"{clock(found['work_s']['estimate'])} of its work"
     )
 

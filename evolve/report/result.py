@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evolve.report import outlook, promotion
+from evolve.report.loop import NO_RATES
 from evolve.report.quantities import clock, extents, factor, number, percent, seconds, speedup, terms
 from evolve.report.text import facts
 
@@ -30,8 +31,13 @@ def brief(told: Told) -> str:
     )
 
 
-def full(told: Told) -> str:
-    """All of it."""
+def full(told: Told, rates: str = "") -> str:
+    """All of it.
+
+    Args:
+        told: the summary.
+        rates: how often verdicts on loops are wrong here, in words; "" where that was not measured.
+    """
     return "\n".join(
         [
             headline(told),
@@ -40,7 +46,7 @@ def full(told: Told) -> str:
             "",
             outlook.outlook(told),
             "",
-            facts(_verdict(told)),
+            facts([*_verdict(told), ("error rates", rates or NO_RATES)]),
             "",
             facts([*_search(told), *_doubts(told), ("time", where_time_went(told)), *_origin(told)]),
         ]

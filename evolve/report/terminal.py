@@ -20,12 +20,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from evolve.report.outlook import gained
 from evolve.report.quantities import clock, factor, number, percent, rate, seconds, speedup, terms
+from evolve.tracker.curve import as_speedup
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evolve.progress import Observer, Progress
+    from evolve.prospects import Prospect
 
 Clock = Callable[[], float]
 
@@ -150,6 +153,8 @@ def view(progress: Progress, console: Console) -> RenderableType:
         "now": doing(progress),
         "best so far": _best(progress),
         "of the bound": _bound(progress),
+        "luck": _luck(progress.prospect),
+        "to come": _to_come(progress.prospect),
         "evaluations": _evaluations(progress),
         "outcomes": ", ".join(f"{count} {kind}" for kind, count in progress.counts.items()),
         "time goes to": _phases(progress.phases_s),
@@ -202,6 +207,20 @@ def _bound(progress: Progress) -> str | None:
         return None
     cap = f", cap {factor(progress.cap)}" if progress.cap else ""
     return f"{percent(progress.bound_fraction)} ({progress.bound_limit}{cap}){_throughput(progress)}"
+
+
+def _luck(prospect: Prospect | None) -> str | None:
+    """The expected best of random draws, and the search with as many."""
+    if prospect is None or (point := prospect.luck) is None:
+        return None
+    search = f", the search then {factor(math.exp(prospect.search))}" if math.isfinite(prospect.search) else ""
+    return f"{speedup(as_speedup(point.fitness).as_dict())} in {point.n} draws{search}"
+
+
+def _to_come(prospect: Prospect | None) -> str | None:
+    if prospect is None or (found := prospect.gain) is None:
+        return None
+    return f"{gained(found.as_dict()['gain'])} more from {found.evaluations} evaluations more"
 
 
 def _throughput(progress: Progress) -> str:

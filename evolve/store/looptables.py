@@ -7,7 +7,7 @@ import socket
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, UsageError
 from evolve.store import names, rows
 from evolve.store.database import Database
 from evolve.store.records import Forecast, Lap, Loop, LoopEvent, LoopSpec, Run, utc_now
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class LoopTables(Database):
     """The part of a ``Store`` that keeps loops, forecasts and laps; the contract stands there."""
 
+    def _runs(self) -> list[Run]:
+        return [rows.from_row(Run, row) for row in self._query("SELECT * FROM run ORDER BY created_at, rowid")]
+
     def _words(self) -> set[str | None]:
         """What neither a run nor a loop may be called any more: commands take either."""
-        runs = [rows.from_row(Run, row) for row in self._query("SELECT * FROM run")]
-        return names.taken([*runs, *self.loops()])
+        return names.taken([*self._runs(), *self.loops()])
 
     def create_loop(self, spec: LoopSpec) -> Loop:
         """Open a closed loop under a new id."""
@@ -40,7 +42,10 @@ class LoopTables(Database):
 
     def loop(self, key: str) -> Loop:
         """The loop of that id or name, or of an unambiguous beginning of either, or the ``latest``."""
-        return names.find("loop", self.loops(), key, self.path)
+        try:
+            return names.find("loop", self.loops(), key, self.path)
+        except UsageError as error:
+            raise names.of_the_other_kind(error, "run", self._runs(), key) from None
 
     def add_loop_event(self, loop_id: str, kind: Turn, detail: str = "") -> None:
         """Keep a turn in a loop's life, now, by this process."""

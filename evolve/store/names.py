@@ -69,3 +69,11 @@ def find(what: str, known: Sequence[Named], key: str, path: Path) -> Named:
     if found:
         raise UsageError(f"{key!r} may be {', '.join(one.id for one in found[-5:])}", "write more of it")
     raise UsageError(f"no {what} {key!r} in store {path}", f"`{lister}` lists them")
+
+
+def of_the_other_kind(error: UsageError, what: str, others: Sequence[Run | Loop], key: str) -> UsageError:
+    """What to say instead where the key means a ``"run"`` or ``"loop"``, and the other of them was asked for."""
+    if not any(key in (one.id, one.name) for one in others):
+        return error
+    command = {"run": "evolve show", "loop": "evolve loop show"}[what]
+    return UsageError(f"{key} is a {what}", f"look at it with `{command} {key}`")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Value = int | str | bool
 Arm = Literal["search", "control"]
 Turn = Literal["started", "resumed", "interrupted", "finished", "failed"]
-Note = Literal["trusted", "noisy", "ceilings", "retried"]
+Note = Literal["trusted", "noisy", "ceilings", "retried", "flat"]
 EventKind = Turn | Note
 NOTES: tuple[str, ...] = get_args(Note)
 PHASES = ("build", "verify", "measure", "search", "other")
@@ -81,7 +81,8 @@ class RunEvent:
 
     The process that wrote it is named so that a killed run can be told from a living one. Notes: ``trusted``
     and ``noisy`` say what was found of the machine before measuring, ``ceilings`` that they were measured once more,
-    ``retried`` that a noisy evaluation got a second chance.
+    ``retried`` that a noisy evaluation got a second chance, ``flat`` that the search stopped before its budget was used
+    up, and why.
     """
 
     run: str

@@ -7,7 +7,7 @@ import socket
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, UsageError
 from evolve.store import names, rows
 from evolve.store.ceilings import best_of, last_of
 from evolve.store.looptables import LoopTables
@@ -85,11 +85,14 @@ class SqliteStore(LoopTables):
 
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""
-        return [rows.from_row(Run, row) for row in self._query("SELECT * FROM run ORDER BY created_at, rowid")]
+        return self._runs()
 
     def run(self, key: str) -> Run:
         """The run of that id or name, or of an unambiguous beginning of either, or the ``latest``."""
-        return names.find("run", self.runs(), key, self.path)
+        try:
+            return names.find("run", self.runs(), key, self.path)
+        except UsageError as error:
+            raise names.of_the_other_kind(error, "loop", self.loops(), key) from None
 
     def add_event(self, run_id: str, kind: EventKind, detail: str = "") -> None:
         """Keep a turn in a run's life, or a note, now, by this process."""

@@ -50,6 +50,22 @@ def lap_of(loop: Loop, lap: int, gain: float = 0.5, **changes: Any) -> Lap:
     )
 
 
+def _run(name: str) -> RunSpec:
+    return RunSpec(
+        kernel="matmul",
+        size=(8,),
+        dtype="float64",
+        threads=1,
+        strategy="random",
+        control_share=1.0,
+        seed=1,
+        budget="1s",
+        batch_size=1,
+        machine=LOOP_SPEC.machine,
+        name=name,
+    )
+
+
 class LoopStoreTestCase(ABC):
     """What any store must do with loops."""
 
@@ -89,24 +105,20 @@ class LoopStoreTestCase(ABC):
         with pytest.raises(UsageError, match=f"{first.id}, {third.id}"):
             store.loop("batching")
 
+    def test_a_run_where_a_loop_is_asked_for_is_named_as_one(self, store: Store, loop: Loop) -> None:
+        """And the other way round."""
+        with pytest.raises(UsageError, match=f"{loop.id} is a loop: .*`evolve loop show {loop.id}`"):
+            store.run(loop.id)
+        run = store.create_run(_run("night"))
+        for key in (run.id, "night"):
+            with pytest.raises(UsageError, match=f"{key} is a run: .*`evolve show {key}`"):
+                store.loop(key)
+
     @pytest.mark.parametrize("name", ["taken", "of-a-run", "latest", "", " "])
     def test_a_loops_name_is_unique_and_no_runs_name_either(self, store: Store, name: str) -> None:
         """Commands take either, so a word must mean one of them."""
         new_loop(store, name="taken")
-        run = RunSpec(
-            kernel="matmul",
-            size=(8,),
-            dtype="float64",
-            threads=1,
-            strategy="random",
-            control_share=1.0,
-            seed=1,
-            budget="1s",
-            batch_size=1,
-            machine=LOOP_SPEC.machine,
-            name="of-a-run",
-        )
-        store.create_run(run)
+        store.create_run(run := _run("of-a-run"))
         with pytest.raises(UsageError, match="--name"):
             new_loop(store, name=name)
         with pytest.raises(UsageError, match="--name"):

@@ -1,7 +1,10 @@
 """The tracker: what a run shows. It reads the store's records and nothing else, no clock and no kernel.
 
-``curve`` says how the champion rose, ``null`` what random draws would have found, ``luck`` how likely luck explains the
-difference, ``headroom`` how far the measured ceiling is, ``verdict`` what follows. ``summary`` is all of it as JSON.
+Of one run ``curve`` and ``checkpoints`` say how the champion rose, ``null`` what random draws would have found,
+``luck`` and ``records`` how likely luck explains the difference, ``tail`` and ``asymptote`` where scores and champion
+end, ``headroom`` and ``split`` how far the measured ceiling is and what lies between, ``gain`` and ``stopping`` what
+more evaluations are worth, ``breakeven``, ``front`` and ``amdahl`` what all of it was good for. ``summary`` is that as
+JSON. Of a loop's laps ``rule`` says whether they compound; ``turns`` is that as JSON.
 """
 
 from evolve.tracker.curve import Improvement, best_so_far, champion, evaluations_since_improvement, improvements, paid

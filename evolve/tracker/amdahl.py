@@ -35,11 +35,8 @@ class Step:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = (self.kernel, self.program, self.saved)
-        return {
-            "name": self.name,
-            **dict(zip(("kernel", "program", "saved"), [v.as_dict() for v in values], strict=True)),
-        }
+        estimates = {"kernel": self.kernel, "program": self.program, "saved": self.saved}
+        return {"name": self.name, **{name: value.as_dict() for name, value in estimates.items()}}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,13 @@ the interval of A is a profile likelihood (Venzon and Moolgavkar, Applied Statis
 which of them is right is part of what is not known, and information criteria do not tell (on a best-so-far curve AICc
 called 69 % of unbounded runs saturating: growth.md 3.3). t^-p with p near 0 is a logarithm: where that fits too, no end
 is shown and the interval is open. A law whose best fit ends below what has been found already is refused.
+
+Found, for either law at t = 2, 4, ... 2048 with errors of 1 and 3 %: the end is held in 93 to 96 %, a logarithm or a
+straight line has an open end in 99 % or more. A real run has steps besides, which its points share: on three recorded
+spaces (600 evaluations, 9 points, errors of 1 %, 30 runs each) the default search's interval held the best of the space
+wherever there was one; it was open in 23 to 53 % of runs, and refused in 3 to 27 %. Of random draws it lay below the
+best in 3 to 20 %, above it in 0 to 3 %. A run that is flat from the start is refused or open in 96 %. So a finite end
+from one run's curve is weak evidence: the verdict does not rest on it.
 """
 
 from __future__ import annotations
@@ -40,7 +47,7 @@ class Asymptote:
     Attributes:
         gain: ln S in the end; open above where nothing shows an end, None where both laws are refused.
         law: the one that fits better, ``"power"`` or ``"exponential"``; "" where both are refused.
-        best: ln S that has been found beyond doubt: the highest lower end of a point, at 97.5 % for all of them together.
+        best: ln S that has been found beyond doubt: the highest lower end of a point, at 97.5 % for all together.
         points: how many it rests on.
         refused: what was refused and why.
     """
@@ -97,9 +104,7 @@ def _simultaneous(points: int) -> float:
     return float(ndtri(1 - (1 - _LEVEL) / 2 / points))
 
 
-def _laws(
-    times: NDArray[np.float64], values: NDArray[np.float64], sigmas: NDArray[np.float64]
-) -> Iterator[_Fits]:
+def _laws(times: NDArray[np.float64], values: NDArray[np.float64], sigmas: NDArray[np.float64]) -> Iterator[_Fits]:
     powers = np.geomspace(*_POWERS, _SHAPES)[:, None]
     yield _fits("power", (times / times.min()) ** -powers, values, sigmas)
     spans = np.geomspace(_SPANS[1] * times.max(), _SPANS[0] * times.min(), _SHAPES)[:, None]

@@ -77,5 +77,5 @@ def evaluations_since_improvement(individuals: Sequence[Individual]) -> int | No
 
 def as_speedup(gain: Estimate) -> Estimate:
     """An estimate in ln units as a factor of speed; an end beyond all bounds stays there."""
-    ends = (math.exp(end) if end < math.inf else math.inf for end in (gain.estimate, gain.low, gain.high))
-    return Estimate(*ends, gain.level)
+    high = math.exp(gain.high) if gain.high < math.inf else math.inf
+    return Estimate(math.exp(gain.estimate), math.exp(gain.low), high, gain.level)

@@ -69,12 +69,12 @@ class Evidence:
     def ends_near_a_limit(self) -> bool:
         """Whether the gains add up to what the machine, or the space, allows."""
         limits = (self.series.ceiling, self.series.endpoint)
-        return any(self._ends_near(limit) for limit in limits if limit is not None and limit.high < math.inf)
+        return any(self._ends_near(limit) for limit in limits if limit is not None)
 
     def _ends_near(self, limit: Estimate) -> bool:
-        # all of the limit's interval must be near: one that only says "between here and the ceiling" limits nothing
+        # one that only says "somewhere between here and the ceiling" limits nothing: it must itself be known
         end = self.ratio.asymptote.high if self.ratio else math.inf
-        return limit.high - NEAR <= end <= limit.high + BEYOND
+        return limit.high - limit.low < NEAR and limit.low - NEAR <= end <= limit.high + BEYOND
 
     @property
     def is_sustained(self) -> bool:

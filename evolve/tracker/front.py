@@ -106,7 +106,7 @@ class Front:
         if self.gain is None:
             found = "it walked along the front: " if self.move == "along" else "it stayed behind the front: "
             return found + "it had no champion yet when the runs before it had spent all that they did"
-        less = f"{abs(math.expm1(-self.gain.estimate)):.1%}"
+        less = f"{-math.expm1(-abs(self.gain.estimate)):.1%}"
         if self.move == "moved":
             return (
                 f"it moved the front: at equal cost its champion takes {less} less time than the best of "

@@ -7,9 +7,12 @@ Poisson with mean n k / m, so that the best of them stays within g of the best s
 exp(-(n k / m) exp(-(B + g - u) / s)): a Gumbel law (Coles, An Introduction to Statistical Modeling of Extreme Values,
 2001, section 4). What k draws leave open is drawn too: s as k s / Gamma(k), the rate as Gamma(k) / m.
 
-Held against 400 runs of three strategies on five spaces (four recorded, one synthetic), at 100 to 800 evaluations and
-as many again: see ``GAIN_HELD`` in the tests. A search that still learns does better than its past, one that has
-converged does worse; the two errors have opposite signs, and neither is in the interval.
+Measured on 1000 forecasts each, of half or as many evaluations again after 50 to 800, on five spaces (four recorded,
+one synthetic): the genetic search ended above the interval in 3.6 %, never below it, and gained 4.2 % where 5.0 % was
+expected, over 2 % in 32 % where 28 % was said; the hill climber 4.4 %, 3.2 for 4.0 %, 26 for 29 %. Independent draws,
+50 to 600 and as many again, 150 trials each: held in 96 to 99 % (exponential, Gumbel, normal), 100 % (uniform), with
+means too high by a fifth (exponential) to a factor of two (normal). A search that still learns does better than its
+past, and one that has converged does worse: that is no part of the interval.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ _TAIL = 5
 _DRAWS = 400
 _LEVEL = 0.95
 _STEPS = 200
+_HALVINGS = 30
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,7 @@ def expected_gain(
     return gain_of(known, evaluations, seconds, cap)
 
 
-def gain_of(
-    fitnesses: ArrayLike, evaluations: int, seconds: float | None = None, cap: float = math.inf
-) -> Gain | None:
+def gain_of(fitnesses: ArrayLike, evaluations: int, seconds: float | None = None, cap: float = math.inf) -> Gain | None:
     """The same from the fitnesses alone.
 
     Args:
@@ -146,7 +148,8 @@ class _Exceeded:
 
     def __call__(self, gain: NDArray[np.float64]) -> NDArray[np.float64]:
         beyond = np.exp(-(self.above + gain[:, None]) / self.scale)
-        return -np.expm1(-self.rate * beyond).mean(axis=1)
+        chances: NDArray[np.float64] = -np.expm1(-self.rate * beyond)
+        return np.asarray(chances.mean(axis=1))
 
     def farthest(self) -> float:
         """Where hardly anything is left."""
@@ -154,8 +157,13 @@ class _Exceeded:
 
     def quantile(self, level: float) -> float:
         """The gain that is not exceeded with that probability, 0 where no gain at all is likelier."""
-        grid = np.linspace(0.0, self.farthest(), 10 * _STEPS)
-        return float(grid[np.argmax(self(grid) <= 1 - level)])
+        low, high = 0.0, self.farthest()
+        if self(np.zeros(1))[0] <= 1 - level:
+            return 0.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self(np.array([middle]))[0] <= 1 - level else (middle, high)
+        return high
 
 
 def _percent(gain: float) -> str:

@@ -16,6 +16,7 @@ from evolve.tracker.front import front
 from evolve.tracker.gain import expected_gain
 from evolve.tracker.null import cap_of, control_scores
 from evolve.tracker.split import split
+from evolve.tracker.stopping import is_flat
 from evolve.tracker.tail import tail
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ def outlook(
     bound, publication = store.bound(run.id), store.publication(run.id)
     cap = cap_of(bound)
     found = tail(control_scores(individuals), cap)
-    rows = checkpoints(store.checkpoints(run.id), publication, individuals)
-    parts = split(individuals, bound, publication, _end(found, cap), np.random.default_rng(run.seed))
+    fresh, rng = store.checkpoints(run.id), np.random.default_rng(run.seed)
+    rows = checkpoints(fresh, publication, individuals)
+    parts = split(individuals, bound, publication, _end(found, cap), rng, fresh)
     program = waterfall(publication.speedup, share, _finite(math.exp(cap))) if share and publication else None
     place = front(store, run.id)
     return {
@@ -64,6 +66,7 @@ def outlook(
         "asymptote": {axis: _asymptote(asymptote(points(rows, axis))) for axis in AXES},
         "split": parts.as_dict() if parts else None,
         "gain": _gains(individuals, searching_s, cap),
+        "flat": _flat(store, run, individuals),
         "break_even": [one.as_dict() for one in break_evens(elapsed_s, publication)] if publication else [],
         "front": place.as_dict() if place else None,
         "amdahl": program.as_dict() if program else None,
@@ -79,6 +82,12 @@ def _gains(individuals: Sequence[Individual], searching_s: float, cap: float) ->
     counts = (evaluations, max(1, round(SOON_S / each_s)))
     found = [expected_gain(individuals, count, each_s, cap) for count in counts]
     return [one.as_dict() for one in found if one]
+
+
+def _flat(store: Store, run: Run, individuals: Sequence[Individual]) -> dict[str, Any]:
+    """What the stop rule says of the search, and for what reason it did stop where it was told to."""
+    reasons = [event.detail for event in store.events(run.id) if event.kind == "flat"]
+    return {**is_flat(individuals).as_dict(), "stopped": reasons[-1] if reasons else None}
 
 
 def _asymptote(found: Asymptote | None) -> dict[str, Any] | None:

@@ -1,10 +1,14 @@
 """Records: how often a new best turns up, against what draws without any learning would give.
 
-Of independent draws, whatever their distribution, the i-th is the best so far with probability 1/i, independently of all
-others (Renyi 1962): ln 2 records in each doubling of the draws. A search that learns beats itself more often. As its
-model serves P(record at i) = c / (c + i - 1): 1/i at c = 1, c ln 2 records a doubling. The number of records in n is
-then Ewens' number of alleles (Theoretical Population Biology 3, 1972), with the generating function
+Of independent draws, whatever their distribution, the i-th is the best so far with probability 1/i, independently of
+all others (Renyi 1962): ln 2 records in each doubling of the draws. A search that learns beats itself more often. As
+its model serves P(record at i) = c / (c + i - 1): 1/i at c = 1, c ln 2 records a doubling. The number of records in n
+is then Ewens' number of alleles (Theoretical Population Biology 3, 1972, 87-112), with the generating function
 E[s^K] = (c s)_n / (c)_n, (a)_n = Gamma(a + n) / Gamma(a): one free number, and an exact interval for it.
+
+A search that learns fast soon has no more to find: over 600 evaluations of three recorded spaces the default search had
+1.22, 1.35 and 0.64 records a doubling on average, random draws 0.68, 0.69 and 0.71, and was seen to learn in 30, 33 and
+0 % of runs. Luck is not refuted by this alone, nor proven.
 
 A discrete score makes ties, and ties hide records, so equals are told apart by a draw, which restores 1/i exactly.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,12 +87,13 @@ def is_record(fitnesses: NDArray[np.float64], rng: np.random.Generator) -> NDArr
 
 
 def _likeliest(count: int, draws: int) -> float:
-    """The rate under which that many are expected (Ewens 1972, eq. 24: the maximum of the likelihood)."""
+    """The rate under which that many are expected (Ewens 1972: the maximum of the likelihood)."""
     if count in {1, draws}:
         return 0.0 if count == 1 else math.inf
     return _rate(lambda rate: float(np.sum(rate / (rate + np.arange(draws)))), count)
 
 
+@lru_cache(maxsize=1024)
 def _interval(count: int, draws: int) -> tuple[float, float]:
     """Each end is where so many records, or more extreme, have 2.5 %."""
     miss = (1 - _LEVEL) / 2

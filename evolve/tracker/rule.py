@@ -98,6 +98,11 @@ def decide(series: Series) -> LapVerdict:
     )
 
 
+def word(series: Series) -> Word:
+    """The verdict's word alone: what ``decide`` says, without looking ahead."""
+    return "UNDECIDED" if series.faults or any(_faults(series)) else _word(evidence_of(series))
+
+
 def _faults(series: Series) -> Iterator[str]:
     points = series.points
     if len(points) < 2:

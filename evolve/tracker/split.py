@@ -6,7 +6,8 @@ From the champion to the cap there are four steps, all in ln units, and what the
   threshold scores fall off like exp(-y / s), so that behind an estimate y with noise sigma stands a truth of
   y - sigma^2 / s, normal with deviation sigma (Tweedie's formula: Efron, JASA 106, 2011, equation 1.4). Over 18
   worlds of bounded scores (60 or 300, GPD tails of index -1, -1/2, -1/6, noise 0.5, 2, 5 %, 200 of each) the 95 %
-  interval held the true error in 97 to 100 %; the estimate is right or, where noise hides the whole tail, too large.
+  interval held the true error in 97 to 100 %, and in 96 to 99 % of 450 searches in which candidates are raced against
+  incumbents that were themselves measured with an error; the estimate is right or, where noise hides much, too large.
 - **not found yet**: from the best that was evaluated to the endpoint of the scores' tail (``tail``).
 - **not in this space**: from there to the fastest other code for the same job that was timed here.
 - **not on this hardware**: from there to the cap. Nobody has shown that it can be had here: the cap counts only the
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evolve.store import Bound, Individual, Publication
+    from evolve.store import Bound, Checkpoint, Individual, Publication
 
 SELECTION, SEARCH, SPACE, HARDWARE = "selection_error", "not_found_yet", "not_in_this_space", "not_on_this_hardware"
+
+LEAST_LEFT = 1e-4
+"""Ln units from the bound at which a champion stands at it."""
 
 LEAST_SCORES = 20
 """Measured evaluations below which nothing is said of selection."""
@@ -87,6 +91,7 @@ def split(
     publication: Publication | None,
     endpoint: Estimate | None,
     rng: np.random.Generator,
+    checkpoints: Sequence[Checkpoint] = (),
 ) -> Split | None:
     """The headroom of a run, split as far as its data allow.
 
@@ -96,15 +101,17 @@ def split(
         publication: the champion's final measurement; without one its search estimate has to do.
         endpoint: ln of the greatest speedup in the space, from the tail of the scores; None where that is not known.
         rng: of the draws by which selection is judged.
+        checkpoints: the champions on the way, measured afresh: what was raced against them errs as they do.
 
     Returns:
         None where nothing was measured, or no bound is known, or the champion stands at the bound or above it.
     """
-    best = champion(individuals) if publication is None else _individual(individuals, publication.evaluation)
+    fresh = [fact.evaluation for fact in (*checkpoints, publication) if fact is not None]
+    best = _individual(individuals, fresh[-1]) if fresh else champion(individuals)
     left = _left(best, bound, publication)
-    if best is None or best.fitness is None or left is None or left <= 0:
+    if best is None or best.fitness is None or left is None or left < LEAST_LEFT:
         return None
-    hidden, found = _selection(individuals, best, publication, rng)
+    hidden, found = _selection(_Field.of(individuals, best, publication, checkpoints), rng)
     steps: list[tuple[tuple[str, ...], Estimate]] = [((SELECTION,), hidden)] if hidden else []
     unknown: tuple[str, ...] = () if hidden else (SELECTION,)
     if endpoint is None:
@@ -171,22 +178,63 @@ def _outside(unknown: tuple[str, ...], shown: float, least: float, left: float) 
 # ---- selection
 
 
-def _selection(
-    individuals: Sequence[Individual], best: Individual, publication: Publication | None, rng: np.random.Generator
-) -> tuple[Estimate | None, float]:
+@dataclass(frozen=True)
+class _Field:
+    """The champion, and whoever may have been better: first the champion, then the others, the worst first.
+
+    Attributes:
+        scores: ``(n,)`` search estimates, ln units.
+        noise: ``(n,)`` standard deviation of each one's own race.
+        levels: ``(n,)`` which measurement of an incumbent each estimate rests on.
+        errors: standard deviation of each of those, which all who rest on it share.
+        beaten: how many at the end were measured afresh and lost: selection can have missed nothing with them.
+    """
+
+    scores: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    levels: NDArray[np.int64]
+    errors: NDArray[np.float64]
+    beaten: int
+
+    @classmethod
+    def of(
+        cls,
+        individuals: Sequence[Individual],
+        best: Individual,
+        publication: Publication | None,
+        checkpoints: Sequence[Checkpoint],
+    ) -> _Field:
+        """A champion that was measured against the baseline itself stands by that, not by the race that it won."""
+        first = {fact.evaluation: fact.speedup for fact in reversed(checkpoints)}
+        others = [i for i in paid(individuals) if i.fitness is not None and i is not best]
+        pool = [best, *sorted(others, key=lambda i: i.fitness or 0.0)]
+        scores = np.array([i.fitness for i in pool], dtype=np.float64)
+        rests_on = [i.record.incumbent if i.record else None for i in pool]
+        noise = np.hypot([_race_noise(i) for i in pool], _launch_spread(publication))
+        if (known := first.get(best.evaluation.number)) is not None:
+            scores[0], rests_on[0], noise[0] = math.log(known.estimate), best.evaluation.number, 0.0
+        names = list(dict.fromkeys(rests_on))
+        errors = np.array([_deviation(first[name]) if name in first else 0.0 for name in names])
+        levels = np.array([names.index(name) for name in rests_on])
+        return cls(scores, noise, levels, errors, _beaten(publication))
+
+
+def _selection(field: _Field, rng: np.random.Generator) -> tuple[Estimate | None, float]:
     """By how much a faster schedule was missed, and where the best that was evaluated lies, by search estimates."""
-    assert best.fitness is not None
-    scored = [i for i in paid(individuals) if i.fitness is not None]
-    if len(scored) < LEAST_SCORES:
-        return None, best.fitness
-    others = sorted((i for i in scored if i is not best), key=lambda i: i.fitness or 0.0)
-    pool = [best, *others]
-    scores = np.array([i.fitness for i in pool], dtype=np.float64)
-    noise = np.hypot([_race_noise(i) for i in pool], _launch_spread(publication))
-    truths = posterior(scores, noise, rng)[:, : len(pool) - _beaten(publication)]
+    if len(field.scores) < LEAST_SCORES:
+        return None, float(field.scores[0])
+    shared = rng.normal(0.0, field.errors, (_DRAWS, len(field.errors)))[:, field.levels]
+    truths = (posterior(field.scores, field.noise, rng) + shared)[:, : len(field.scores) - field.beaten]
     missed = np.maximum(0.0, truths.max(axis=1) - truths[:, 0])
     low, high = np.quantile(missed, (0.025, 0.975))
     return Estimate(float(missed.mean()), float(low), float(high)), float(truths.max(axis=1).mean())
+
+
+def _deviation(speedup: Estimate) -> float:
+    """Standard deviation in ln units, from a 95 % interval; an open one counts as a factor of 2."""
+    if not 0 < speedup.low <= speedup.high < math.inf:
+        return math.log(2)
+    return math.log(speedup.high / speedup.low) / (2 * 1.96)
 
 
 def posterior(scores: NDArray[np.float64], noise: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

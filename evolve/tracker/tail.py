@@ -13,6 +13,24 @@ right for large samples only. Both intervals invert exact tests:
 - **Index.** Zhang and Stephens' estimator (Technometrics 51, 2009) does not depend on the scale, so its distribution at
   each xi can be simulated; the interval are all xi under which the value found is none of the extremes. Of what was
   tried it is the sharpest: the L-moment ratio (Hosking and Wallis 1987) is 1.8 times as wide at xi = -1/2 and k = 100.
+
+Found, where the speedups are generalised Pareto draws, xi from -1.5 to 1, 60 and 300 of them, 300 to 400 worlds each:
+the index is held in 93 to 97 %, the endpoint in 93 to 97 % (in 97 to 100 % where there is none, xi >= 0), and 1 to 3 %
+of worlds with xi = 0 are called bounded, 22 and 37 % of those with xi = -1/2.
+
+Where that does not hold:
+
+- A space is finite, and its best schedule lies below the end of the law that it follows. Draws from four recorded
+  spaces of 4,362 to 17,956 schedules, 60 to 1000 of them: the best of the space lies above the interval in 0 to 8 %
+  (12 to 18 % with 60 draws of the matrix product), but below it in 0 to 23 % with up to 200 draws and in 12 to 60 %
+  with more, then by 2 % in the median. A test of fit, with fewer draws in the tail where it fails, helped nothing.
+- Noise smears a sharp end out. With xi = -1 and errors of 1 and 3 % of each draw the interval lies above the end in
+  78 to 100 %, by one to two standard errors of a draw. With xi = -0.4 it is the end's lower side that misses too
+  often, in 3 to 20 %.
+- Where ln S, not S, ends like a Pareto law (3 Beta(2, 3), uniform), the low end misses in 3 to 11 %, the high one in
+  0 to 4 %; a normal ln S, which has no end, gets one in 0 to 1 %.
+
+So the high end can be relied on rather than the low one. Neither lies below the best draw, unless the cap does.
 """
 
 from __future__ import annotations
@@ -110,8 +128,8 @@ def _theta(excesses: NDArray[np.float64], probability: float) -> float:
     greatest = excesses[-1]
     if _exceedance(excesses, 0.0) < probability:
         return 0.0
-    near, far = -30.0, 0.0
-    for _ in range(30):
+    near, far = -20.0, 0.0
+    for _ in range(18):
         middle = (near + far) / 2
         if _exceedance(excesses, -math.expm1(middle) / greatest) < probability:
             near = middle
@@ -165,7 +183,7 @@ def _index_quantiles(size: int) -> NDArray[np.float64]:
 
 
 def zhang_stephens(excesses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The index of generalised Pareto draws, after Zhang and Stephens (Technometrics 51, 2009, eq. 5 to 8).
+    """The index of generalised Pareto draws, after Zhang and Stephens (Technometrics 51, 2009, 316-325).
 
     theta is the mean of a grid weighted with the profile likelihood k (ln(-theta / xi) - xi - 1),
     xi = mean ln(1 - theta y): no iteration, and defined for every sample.

@@ -10,7 +10,7 @@ from benchmarks.inference import Estimate
 from evolve.store.rows import plain
 from evolve.tracker.evidence import difference
 from evolve.tracker.laps import series
-from evolve.tracker.rule import decide
+from evolve.tracker.rule import decide, word
 from evolve.tracker.status import elapsed_s, status
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ def turns(store: Store, loop_id: str) -> dict[str, Any]:
     loop = store.loop(loop_id)
     laps, events = store.laps(loop.id), store.loop_events(loop.id)
     forecasts = {forecast.lap: forecast for forecast in store.forecasts(loop.id)}
-    verdicts = [_verdict(laps[: k + 1]) for k in range(len(laps))]
-    shown = _laps(laps, forecasts, [verdict["verdict"] for verdict in verdicts])
+    shown = _laps(laps, forecasts, [word(series(laps[: k + 1])) for k in range(len(laps))])
     told = {
         "schema": SCHEMA,
         **_identity(loop),
@@ -45,7 +44,7 @@ def turns(store: Store, loop_id: str) -> dict[str, Any]:
         "forecasts": _score(shown),
         "next": said(forecasts[len(laps)]) if len(laps) in forecasts else None,
         **_limits(laps),
-        "verdict": verdicts[-1] if verdicts else _verdict(laps),
+        "verdict": _verdict(laps),
         "changes": _changes(shown),
         "expected": _expected(laps, shown),
     }

@@ -122,7 +122,7 @@ class Started:
     def __init__(self):
         self.asked = None
 
-    def __call__(self, store, asked, observer, admission):
+    def __call__(self, store, asked, observer, admission, ending=None):
         self.asked, self.admission = asked, admission
         if admission.on_gate:
             admission.on_gate("machine can be trusted")

@@ -2,10 +2,9 @@
 
 import json
 import os
-import sys
 from dataclasses import replace
-from pathlib import Path
 
+import planted_loop
 import pytest
 
 from evolve.cli.main import execute
@@ -13,9 +12,6 @@ from evolve.errors import NoisyMachineError
 from evolve.loops import drive
 from evolve.store import Loop, open_store
 from evolve.store.testing_loops import lap_of, new_loop
-
-sys.path.insert(0, str(Path(__file__).parent))
-import planted_loop
 
 LAPS = 4
 

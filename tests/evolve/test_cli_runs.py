@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from benchmarks import contestant, isa
 from benchmarks.outcome import Conditions, Impossible, Measured, Retake, Samples, Wrong
 from evolve.cli.options import INSTRUCTION_SETS, POLICIES
@@ -212,6 +214,7 @@ def test_run_hands_over_what_was_asked(evolve, started):
         "batch_size": 8,
         "name": "n",
         "policy": "hot",
+        "options": {},
     }
     assert (started.admission.wait, started.admission.anyway) == (True, False)
 
@@ -270,7 +273,7 @@ def test_run_json_is_one_object_and_quiet_is_quiet(evolve, started):
 def test_the_report_is_written_where_asked_and_its_place_is_said(evolve, started, monkeypatch, tmp_path):
     del started
     written = []
-    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path: written.append(path) or path)
+    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path, *_said: written.append(path) or path)
     err = evolve("run", "matmul", "--report", str(tmp_path / "new" / "mine.html"))[2]
     assert written == [tmp_path / "new" / "mine.html"]
     assert f"report  {tmp_path / 'new' / 'mine.html'}" in err
@@ -310,7 +313,7 @@ def test_resume_goes_on_with_the_run_named(evolve, started, planted):
 
 
 def test_report_prints_the_path_alone_on_stdout(evolve, planted, monkeypatch):
-    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path: path)
+    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path, *_said: path)
     code, out, err = evolve("report")
     assert code == 0
     assert out == f"{Path(os.environ['EVOLVE_CACHE']) / 'reports' / planted.id}.html\n"
@@ -340,3 +343,19 @@ def test_a_target_that_cannot_be_written_is_reported(evolve, planted, monkeypatc
     assert code == 1
     assert err.startswith("evolve: ")
     assert err.count("\n") == 1
+
+
+def test_a_share_says_what_the_whole_program_gains(evolve, planted, monkeypatch):
+    code, out, _ = evolve("show", "--share", "0.053")
+    assert code == 0
+    assert "one that spends 5.3 % of its time in the plain loop" in " ".join(out.split())
+    assert json.loads(evolve("show", "--share", "0.053", "--json")[1])["amdahl"]["share"] == 0.053
+    said = []
+    monkeypatch.setattr("evolve.report.html.write", lambda _store, _run, path, *more: said.append(more) or path)
+    assert evolve("report", "--share", "0.053")[0] == 0
+    assert said[0][0] == 0.053
+
+
+@pytest.mark.parametrize("share", ["0", "1", "2", "much"])
+def test_a_share_that_is_none_is_refused(evolve, planted, share):
+    assert evolve("show", "--share", share)[0] == 2

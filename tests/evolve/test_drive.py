@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import planted_loop
 import pytest
 
 from evolve.errors import EvolveError, Interrupted, UsageError
@@ -20,9 +21,6 @@ from evolve.progress import StopRequest
 from evolve.run import POLITE
 from evolve.store import Machine, open_store
 from evolve.tracker.status import status
-
-sys.path.insert(0, str(Path(__file__).parent))
-import planted_loop
 
 LAPS = 6
 

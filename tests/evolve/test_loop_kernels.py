@@ -18,10 +18,12 @@ from benchmarks.outcome import Samples
 from evolve.errors import EvolveError, Interrupted
 from evolve.gate import Gate
 from evolve.loops import drive, remeasure
-from evolve.loops.prospects import next_gain, unknown
+from evolve.loops.forecast import next_gain, unknown
+from evolve.progress import StopRequest
 from evolve.run import Admission
 from evolve.store import Machine, open_store
 from evolve.tracker.status import status
+from evolve.tracker.tail import Tail
 from kernels.language import Schedule
 
 OPTIONS = {
@@ -51,9 +53,11 @@ def fresh(harness, contestant, opponents, launches, say):
     """What ``against`` finds, without noise: True times of the schedules."""
     say(1)
 
+    def time_s(one):
+        return harness.time_s(one.schedule) if one.schedule else BASELINE_S
+
     def taken(other):
-        other_s = harness.time_s(other.schedule) if other.schedule else BASELINE_S
-        return [Samples((harness.time_s(contestant.schedule),) * 6, (other_s,) * 6, 1)] * launches
+        return [Samples((time_s(contestant),) * 6, (time_s(other),) * 6, 1)] * launches
 
     return Fresh({name: taken(one.contestant) for name, one in opponents.items()}, {}, 0, launches)
 
@@ -82,6 +86,7 @@ def world(monkeypatch, tmp_path):
         monkeypatch.setattr(f"{module}.Survey", lambda *_: KnownSurvey(limits(BOUND_S, 0.09)))
         monkeypatch.setattr(f"{module}.Harness", harness)
     monkeypatch.setattr(remeasure, "against", lambda *asked: known.against(*asked))  # noqa: PLW0108 - tests change it
+    monkeypatch.setattr("evolve.loops.kernels.against", fresh)
     return known
 
 
@@ -114,6 +119,23 @@ def test_the_ceiling_of_each_lap_is_what_its_bound_leaves_over_the_plain_loop(st
         assert lap.ceiling.estimate == pytest.approx(math.log(BASELINE_S / BOUND_S))
 
 
+def test_a_busy_sweep_does_not_lower_the_ceiling(store, world, monkeypatch):
+    """Others at work take from what a sweep finds; the ceiling of a machine does not change for that."""
+    del world
+    sweeps = iter([limits(BOUND_S, 0.09), limits(3 * BOUND_S, 0.09)])
+    for module in ("evolve.loops.kernels", "evolve.run"):
+        monkeypatch.setattr(f"{module}.Survey", lambda *_: KnownSurvey(next(sweeps)))
+    first, second = store.laps(looped(store, laps=1).id)
+    assert second.ceiling.estimate == pytest.approx(first.ceiling.estimate)
+
+
+@pytest.mark.usefixtures("world")
+def test_lap_0_is_the_plain_loop_against_itself(store):
+    lap = store.laps(looped(store, laps=1).id)[0]
+    assert lap.details["itself"]["estimate"] == 0.0
+    assert lap.details["time_s"] == BASELINE_S
+
+
 @pytest.mark.usefixtures("world")
 def test_each_lap_is_foretold_and_the_first_forecast_knows_nothing(store):
     heard = Heard()
@@ -142,6 +164,42 @@ def test_a_loop_that_was_stopped_within_a_lap_goes_on_to_the_same_end(store, wor
     drive.resume(store, loop.id, Heard())
     assert [lap.details["schedule"] for lap in store.laps(loop.id)[1:]] == whole
     assert status(store.loop_events(loop.id)) == "finished"
+
+
+@pytest.mark.parametrize("when", ["before its run", "in its last launch"])
+def test_a_wish_to_stop_is_heard_wherever_in_a_lap_it_comes(store, world, monkeypatch, when):
+    """While a run works the wish is the run's, before and after that the loop's: neither may be lost."""
+    stops = []
+
+    def wished(module):
+        stop = StopRequest()
+        stops.append((module, stop))
+        return stop
+
+    for module in ("evolve.loops.drive", "evolve.run"):
+        monkeypatch.setattr(f"{module}.StopRequest", lambda module=module: wished(module))
+
+    def press(module):
+        next(stop for name, stop in reversed(stops) if name == module).is_set = True
+
+    def pressed_late(*asked):
+        press("evolve.run")
+        return fresh(*asked[:4], lambda _launch: None)
+
+    if when == "before its run":
+        monkeypatch.setattr("evolve.run.gate", lambda _task, say, **_: [press("evolve.loops.drive"), say("racing")])
+    else:
+        world.against = pressed_late
+    with pytest.raises(Interrupted, match="loop kernels-"):
+        looped(store, laps=2)
+    loop = store.loops()[-1]
+    assert [lap.lap for lap in store.laps(loop.id)] == [0]
+    for run in store.runs():
+        assert store.publication(run.id) is not None
+    monkeypatch.setattr("evolve.run.gate", lambda *_, **__: Gate("quiet", 0.01, 0.01))
+    world.against = fresh
+    drive.resume(store, loop.id, Heard())
+    assert [lap.lap for lap in store.laps(loop.id)] == [0, 1, 2]
 
 
 def test_a_lap_that_was_killed_behind_its_run_measures_nothing_again(store, world, monkeypatch):
@@ -219,6 +277,17 @@ def test_all_random_draws_of_all_laps_are_one_control_arm(store, world, monkeypa
     assert seen[-1] == sum(draws)
 
 
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_an_endpoint_is_given_only_where_the_draws_show_one(store, world, monkeypatch, is_bounded):
+    """The ceiling caps the endpoint of any tail, so that it is finite proves nothing."""
+    del world
+    end, index = Estimate(1.0, 0.9, 1.2), Estimate(-0.5, -0.9, -0.1 if is_bounded else 0.1)
+    monkeypatch.setattr("evolve.loops.kernels.tail", lambda *_: Tail(index, end, 60, 15))
+    lap = store.laps(looped(store, laps=1).id)[-1]
+    assert lap.endpoint == (end if is_bounded else None)
+    assert lap.details["tail"]["index"]["high"] == index.high
+
+
 # ---- what launches say
 
 
@@ -238,7 +307,7 @@ def test_medians_take_samples_and_what_a_store_makes_of_them():
     assert remeasure.medians([one]) == remeasure.medians([dataclasses.asdict(one)]) == pytest.approx(expected)
 
 
-# ---- prospects
+# ---- forecasts
 
 
 def test_nothing_is_known_before_lap_1_but_the_ceiling():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,7 +75,7 @@ def decided(*verdicts):
     return Promotion(decisions, 0.02, 3, 9, {"memory": 2})
 
 
-def publish(session, monkeypatch, promotion, speedup=2.0, failing=()):
+def publish(session, monkeypatch, promotion, speedup=2.0, failing=(), how=publishing.publish):
     """Publishes with planted answers; returns what was asked of the promotion, and who was measured."""
     asked, tried = [], []
 
@@ -83,18 +84,18 @@ def publish(session, monkeypatch, promotion, speedup=2.0, failing=()):
         asked.extend([finalists, terms])
         return promotion
 
-    def against(_harness, contestant, opponents, say):
+    def against(_harness, contestant, opponents, launches, say):
         say(1)
         tried.append(contestant.schedule["mc"])
         if contestant.schedule["mc"] in failing:
             raise ContestantFailedError("Crashed: died of SIGSEGV")
         rng, one = np.random.default_rng(0), Conditions(flags=("clock",))
-        taken = [Samples(tuple(0.05 * np.exp(rng.normal(0, 0.01, 6))), (0.05 * speedup,) * 6, 1, 0.0, one)] * LAUNCHES
-        return Fresh(dict.fromkeys(("baseline", "numpy"), taken), {"micro": VECTORISED})
+        taken = [Samples(tuple(0.05 * np.exp(rng.normal(0, 0.01, 6))), (0.05 * speedup,) * 6, 1, 0.0, one)] * launches
+        return Fresh(dict.fromkeys(("baseline", "numpy"), taken), {"micro": VECTORISED}, launches=launches)
 
     monkeypatch.setattr(publishing, "promote", promote)
     monkeypatch.setattr(publishing, "against", against)
-    publishing.publish(session)
+    how(session)
     return asked, tried
 
 
@@ -126,6 +127,24 @@ def test_what_was_promoted_is_published_with_how_it_was_measured(session, monkey
     assert details["flags"] == {"clock": 2 * LAUNCHES}
     assert details["assembly"]["hot_loop"]["vector_bytes"] == 16
     assert set(published.rivals) == {"numpy"}
+
+
+@pytest.mark.parametrize("speedup", [2.0, 1.0])
+def test_in_a_hurry_the_incumbent_is_measured_in_few_launches_and_nobody_else(session, monkeypatch, speedup):
+    brief = partial(publishing.publish_briefly, launches=3)
+    asked, tried = publish(session, monkeypatch, None, speedup, how=brief)
+    assert (asked, tried) == ([], [48])
+    published = session.store.publication(session.run.id)
+    assert (published.evaluation, published.launches) == (2, 3)
+    assert set(published.rivals) == {"numpy"}
+    assert published.is_promoted == (speedup > 1)
+    assert said.evidence(summary(session.store, session.run.id))
+
+
+def test_where_nothing_beat_the_baseline_nothing_is_published_in_a_hurry_either(session, monkeypatch):
+    session.title.individual = None
+    assert publish(session, monkeypatch, None, how=partial(publishing.publish_briefly, launches=3))[1] == []
+    assert session.store.publication(session.run.id) is None
 
 
 def test_without_a_promotion_the_incumbent_is_measured_and_called_no_champion(session, monkeypatch):

@@ -29,7 +29,7 @@ from evolve.store import (
     open_store,
     utc_now,
 )
-from evolve.tracker import Null, best_so_far
+from evolve.tracker import Null, best_so_far, summary
 from kernels import Work
 from kernels.language import Space, choice, integer
 
@@ -216,6 +216,36 @@ def test_rivals_are_drawn_with_intervals_and_the_plain_loop_where_there_are_none
     evaluate(store, other, 12)
     measure_afresh(store, other, rivals={})
     assert drawn(html.page(store, other.id))["opponents"]["data"][0]["y"] == ["plain loop"]
+
+
+def test_the_page_says_how_far_it_can_still_go_and_what_it_cost(store, finished):
+    page = html.page(store, finished.id, 0.053)
+    text = words(page)
+    for part in (
+        "How far it can still go",
+        "Measured afresh on the way The champion of each moment",
+        "8 1s 1s 5.00x [4.50, 5.25] on the way",
+        "selection error",
+        "A faster schedule was tried, and noise hid it.",
+        "luck does that with probability",
+        "What it cost, and what it brings",
+        "one that spends 5.3 % of its time in the plain loop becomes",
+        "there was no front to move",
+    ):
+        assert part in text, part
+    widths = [float(width) for width in re.findall(r'class="bar"><i style="width: ([\d.]+)%"></i>', page)]
+    parts = len(summary(store, finished.id)["split"]["parts"])
+    assert sum(widths[:parts]) == pytest.approx(100, abs=0.2)
+
+
+def test_runs_of_one_problem_share_a_picture_of_cost_and_gap(store, finished, toy):
+    assert "front" not in drawn(html.page(store, finished.id))
+    other = run_in(store)
+    evaluate(store, other, 40)
+    measure_afresh(store, other)
+    figure = drawn(html.page(store, other.id))["front"]
+    assert len(figure["data"]) == 3
+    assert "it walked along the front" in words(html.page(store, other.id))
 
 
 def test_every_picture_has_a_caption_of_one_sentence_and_a_legend(store, finished):

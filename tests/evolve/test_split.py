@@ -1,5 +1,6 @@
 """The split of the headroom on planted worlds: who is to blame is known there."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks.inference import Estimate
 from benchmarks.outcome import Measured
-from evolve.store import Bound, Evaluation, Individual, OutcomeRecord, Publication
+from evolve.store import Bound, Checkpoint, Evaluation, Individual, OutcomeRecord, Publication
 from evolve.tracker.split import posterior, split
 
 CAP = math.log(4.0)
@@ -133,6 +134,34 @@ def test_launches_that_differ_count_as_noise():
         for spread in (0.0, 0.05)
     )
     assert wild.estimate > 3 * calm.estimate
+
+
+def checkpoint(number, fitness, error):
+    ends = (math.exp(fitness + sign * 1.96 * error) for sign in (0, -1, 1))
+    return Checkpoint("r", number, number, 1.0, 1.0, Estimate(*ends), {}, "2026-01-01T00:00:00+00:00")
+
+
+def test_a_champion_and_those_raced_against_it_err_together_and_others_apart():
+    """An incumbent's error hides nothing of who beat it, but much of who raced against another one."""
+    scores = bounded(60)
+    best = int(scores.argmax()) + 1
+    known = run_of(scores, 0.001)
+    fresh = [checkpoint(best, float(scores.max()), 0.1)]
+    others = [dataclasses.replace(i, record=dataclasses.replace(i.record, incumbent=best)) for i in known]
+    apart, together = (
+        by_name(split(individuals, BOUND, published(best, 0.5), None, np.random.default_rng(7), fresh))
+        for individuals in (known, others)
+    )
+    assert together[("selection_error",)].estimate < 0.01
+    assert apart[("selection_error",)].estimate > 5 * together[("selection_error",)].estimate
+
+
+def test_the_champion_is_the_one_that_was_measured_last():
+    scores = [*bounded(60, top=0.5), 1.2]
+    known = run_of(scores, 0.001)
+    found = split(known, BOUND, None, None, np.random.default_rng(7), [checkpoint(3, 0.3, 0.01)])
+    assert found.left == pytest.approx(CAP - scores[2])
+    assert by_name(found)[("selection_error",)].estimate == pytest.approx(0.9, abs=0.05)
 
 
 def test_without_a_publication_the_search_estimate_has_to_do():

@@ -13,7 +13,10 @@ from rich.live import Live
 
 from benchmarks.inference import Estimate
 from evolve.progress import Progress
+from evolve.prospects import Prospect
 from evolve.report import terminal
+from evolve.tracker import NullPoint
+from evolve.tracker.gain import Gain
 
 START = Progress(
     run="matmul-3f9a",
@@ -108,6 +111,19 @@ def test_view_says_everything_at_80_columns():
         "25.9x cap",
     ):
         assert what in text
+
+
+def test_view_says_how_the_run_stands_to_luck_and_what_is_to_come():
+    luck = NullPoint(40, Estimate(math.log(20), math.log(16), math.log(25)), is_extrapolated=False)
+    gain = Gain(312, None, Estimate(math.log(1.02), 0.0, math.log(1.05)), 0.3)
+    text = _drawn(dataclasses.replace(START, prospect=Prospect(luck, math.log(21.5), gain)))
+    assert "20.0x [16.0, 25.0] in 40 draws, the search then 21.5x" in text
+    assert "2 % [0 %, 5 %] more from 312 evaluations more" in text
+    assert max(map(len, text.splitlines())) <= 80
+    early = _drawn(dataclasses.replace(START, prospect=Prospect()))
+    assert not re.search("luck|to come", early)
+    no_best = _drawn(dataclasses.replace(START, prospect=Prospect(luck)))
+    assert "in 40 draws\n" in re.sub(" +\n", "\n", no_best)
 
 
 def test_view_before_anything_is_known_has_no_empty_rows():

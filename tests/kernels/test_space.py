@@ -92,6 +92,21 @@ def test_sampling_is_a_function_of_the_seed(space, seed):
     assert drawn(space, seed) == drawn(space, seed)
 
 
+@given(spaces(), seeds, seeds)
+def test_a_space_that_starts_elsewhere_is_the_same_space(space, seed, other):
+    begun = space.starting_at(drawn(space, other))
+    assert begun.default == drawn(space, other)
+    assert drawn(begun, seed) == drawn(space, seed)
+    assert begun.neighbours(begun.default) == space.neighbours(begun.default)
+
+
+def test_a_space_does_not_start_at_an_illegal_schedule():
+    space = Space([integer("b", range(4), "")], [(lambda b: b != 2, "two is company")])
+    with pytest.raises(ValueError, match="two is company"):
+        space.starting_at({"b": 2})
+    assert space.default == {"b": 0}
+
+
 def test_sampling_reaches_every_legal_schedule():
     space = Space([flag("a", ""), integer("b", range(4), "", when={"a": (True,)})], [(lambda a, b: not a or b < 3, "")])
     rng = np.random.default_rng(0)

@@ -1,0 +1,99 @@
+"""At which lap the verdict turns: a loop that compounds until it is capped must be called both, each in its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evolve.controls import laws
+from evolve.controls.planted import CAPPED, COMPOUNDING, Setting
+from evolve.loops import batching, replicators
+from evolve.loops.reinvestment import units
+from evolve.tracker.laps import Series, series
+from evolve.tracker.ratio import LEAST_LAPS
+from evolve.tracker.rule import word
+
+if TYPE_CHECKING:
+    from evolve.store.records import Lap
+
+MOST_LAPS_OFF = 1
+ENDS = math.log(600), math.log(1200)
+"""Of batching, in ln S: a call from Python costs as much as so many requests."""
+CORES = 2
+LAPS = {"batching": 16, "replicators": 9}
+"""As ``evolve loop`` makes them unless told otherwise."""
+
+Laps = Mapping[str, int | None]
+"""``last_compounding`` and ``first_capped``; None where there is no such lap."""
+
+
+def requests(setting: Setting) -> bool:
+    """Whether the verdict on planted batching turns when it must."""
+    end = setting.rng.uniform(*ENDS)
+    share = math.exp(-end)
+    return _turns(
+        lambda capital: batching.gain_of(units(capital), share), end, batching.expected(end), setting, LAPS["batching"]
+    )
+
+
+def robots(setting: Setting) -> bool:
+    """The same of robots that buy robots, until there are no cores left for them."""
+    end = math.log(CORES * replicators.WORKERS_PER_CORE)
+    return _turns(
+        lambda capital: min(math.log(units(capital)), end),
+        end,
+        replicators.expected(end),
+        setting,
+        LAPS["replicators"],
+    )
+
+
+PLANTED = {"batching": requests, "replicators": robots}
+
+
+def _turns(law: Callable[[float], float], end: float, foretold: Laps, setting: Setting, laps: int) -> bool:
+    planted = laws.reinvested(lambda _lap, capital: law(capital), 1.0, end, setting, laps)
+    return is_in_time(foretold, found(words(planted)))
+
+
+def words(laps: Sequence[Lap]) -> list[str]:
+    """The verdict as each lap arrives, from lap 0 on."""
+    return [word(_until(laps, lap)) for lap in range(len(laps))]
+
+
+def _until(laps: Sequence[Lap], last: int) -> Series:
+    return series(laps[: last + 1])
+
+
+def found(verdicts: Sequence[str]) -> Laps:
+    """The last lap that was called COMPOUNDING, and the first from which on all were called CAPPED.
+
+    Args:
+        verdicts: as each lap arrived, from lap 0 on.
+    """
+    compounding = [lap for lap, verdict in enumerate(verdicts) if verdict == COMPOUNDING]
+    others = [lap for lap, verdict in enumerate(verdicts) if verdict != CAPPED]
+    capped = max(others, default=-1) + 1
+    return {
+        "last_compounding": max(compounding, default=None),
+        "first_capped": capped if capped < len(verdicts) else None,
+    }
+
+
+def is_in_time(foretold: Laps, turned: Laps) -> bool:
+    """Whether both changes came where they were foretold, give or take a lap."""
+    return _is_near(_tellable(foretold["last_compounding"]), turned["last_compounding"]) and _is_near(
+        foretold["first_capped"], turned["first_capped"]
+    )
+
+
+def _tellable(lap: int | None) -> int | None:
+    """Growth that ends before a ratio can be told at all cannot be called anything."""
+    return lap if lap is None or lap >= LEAST_LAPS else None
+
+
+def _is_near(foretold: int | None, turned: int | None) -> bool:
+    if foretold is None or turned is None:
+        return foretold is turned
+    return abs(foretold - turned) <= MOST_LAPS_OFF
