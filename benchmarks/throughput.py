@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.inference import SESSION_SPREAD, Estimate, launches_estimate
-from benchmarks.timing import Called
+from benchmarks.timing import Timing
 
 Producer = Callable[[], float]
 """Takes one sample: items a second."""
@@ -134,30 +134,29 @@ def rate_of(blocks: Sequence[Sequence[float]] | Sequence[NDArray[np.float64]]) -
     return Estimate(math.exp(found.estimate), math.exp(found.low), math.exp(found.high), found.level)
 
 
-# ---- a producer that is called
+# ---- a producer that is timed
 
 
-class CallProducer:
-    """Calls from Python, one after the other, each of which makes so many items; the price of calling is in its rate.
+class TimedProducer:
+    """Calls, one after the other, each of which makes so many items; the price of calling is in its rate.
 
     Args:
-        call: makes them.
-        out: what it writes.
+        timing: makes them.
         items: of one call.
         sample_s: time of a sample, roughly: a thousand of the shortest calls there are, and a fraction of the time
             slice that another process gets.
     """
 
-    def __init__(self, call: Callable[[], Any], out: NDArray[Any], items: int, sample_s: float = 5e-4) -> None:
-        self._timing, self._items = Called(call, out), items
-        self._loops = _loops(self._timing, sample_s)
+    def __init__(self, timing: Timing, items: int, sample_s: float = 5e-4) -> None:
+        self._timing, self._items = timing, items
+        self._loops = _loops(timing, sample_s)
 
     def __call__(self) -> float:
         """One sample: items a second."""
         return self._items * self._loops * 1e9 / self._timing.time_ns(self._loops)
 
 
-def _loops(timing: Called, sample_s: float) -> int:
+def _loops(timing: Timing, sample_s: float) -> int:
     """How many calls make a sample, from ever longer trials: they warm caches and code as well."""
     loops = 1
     while (taken_ns := timing.time_ns(loops)) < sample_s * 1e9 / 2:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 KERNEL, SIZE, DTYPE = "matmul", "512", "float64"
 LAUNCHES = 4
 LAPS = {"kernels": 4, "batching": 14}
-POLYNOMIAL = {"kernel": "horner", "dtype": DTYPE, "policy": "hot", "strategy": "genetic", "control_share": 0.15}
-LAP_BUDGET, LAP_LAUNCHES = "24evals", 6
+POLYNOMIAL = "horner"
+LAP = {"policy": "hot", "strategy": "genetic", "control_share": 0.15, "budget": "24evals", "launches": 6}
 
 LIMITS = "What can this machine do at most? Arithmetic and memory traffic are measured, not looked up."
 SEARCH = (
@@ -89,8 +89,8 @@ def _polynomial() -> dict[str, Any]:
     import kernels
     from evolve.report.quantities import extents
 
-    size = extents(kernels.get(POLYNOMIAL["kernel"]).default_size)
-    return {**POLYNOMIAL, "size": size, "budget": LAP_BUDGET, "launches": LAP_LAUNCHES}
+    size = extents(kernels.get(POLYNOMIAL).default_size)
+    return {"kernel": POLYNOMIAL, "size": size, "dtype": DTYPE, **LAP}
 
 
 def _limits(store: Store, *, wait: bool) -> str:

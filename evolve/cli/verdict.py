@@ -48,6 +48,7 @@ LEAST_WORLDS, MOST_WORLDS = 10, 100_000
 @click.option(
     "--results", type=click.Path(path_type=Path, dir_okay=False), help="With --controls: keep the figures in this file."
 )
+@options.profile_options
 @options.wait_option
 @options.store_option
 @options.json_option

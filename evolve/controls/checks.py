@@ -52,7 +52,7 @@ def turned_rightly(times: int, say: Say) -> Iterator[Check]:
     """
     for kind in LAPS:
         right = sum(is_right(_run(kind, _of(say, f"{kind}, {number} of {times}"))) for number in range(1, times + 1))
-        what = f"{kind}, really run: the verdict turns at the laps foretold, at most {MOST_LAPS_OFF} off"
+        what = f"{kind}, really run: the verdict turns at the laps foretold, give or take {MOST_LAPS_OFF}"
         seen = share(right, times)
         yield Check(f"turns_{kind}", what, seen, f">= {LEAST_RIGHT:.0%}", seen.share >= LEAST_RIGHT)
 

@@ -61,9 +61,7 @@ def _tail(index: float, setting: Setting, noise: float = 0.0) -> Found:
 
 
 def _tails(index: float) -> Interval:
-    return Interval(
-        f"tail_{index:g}", f"{DRAWS} draws with tail index {index:g}", ("endpoint", "index"), partial(_tail, index)
-    )
+    return Interval(f"tail_{index:g}", f"{DRAWS} draws, index {index:g}", ("endpoint", "index"), partial(_tail, index))
 
 
 POINTS = np.array([2.0**k for k in range(1, 12)])
@@ -92,16 +90,16 @@ def _by_exponential(evaluations: NDArray[np.float64]) -> NDArray[np.float64]:
 INTERVALS: tuple[Interval, ...] = (
     _tails(-0.5),
     _tails(-0.2),
-    Interval("run_power", "one run, its gap shrinks as a power", ("asymptote",), partial(_ending, _by_power)),
+    Interval("run_power", "one run, gap a power", ("asymptote",), partial(_ending, _by_power)),
     Interval(
         "run_exponential",
-        "one run, its gap shrinks exponentially",
+        "one run, gap exponential",
         ("asymptote",),
         partial(_ending, _by_exponential),
     ),
     Interval(
         "tail_noisy",
-        f"{DRAWS} draws with tail index -0.5, each measured with an error of 5 %",
+        f"{DRAWS} draws, index -0.5, 5 % noise",
         ("endpoint", "index"),
         partial(_tail, -0.5, noise=0.05),
         is_promised=False,

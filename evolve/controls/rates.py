@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 import zlib
 from collections import Counter
@@ -172,9 +173,17 @@ def _results(tasks: Sequence[_Task], processes: int) -> Iterable[tuple[str, Coun
         yield from map(tried, tasks)
         return
     # forked children would share the parent's threads and locks in an unknown state
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_left_alone)
+    try:
         waiting = [pool.submit(tried, task) for task in tasks]
         yield from (one.result() for one in as_completed(waiting))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _left_alone() -> None:
+    """Ctrl-C reaches all processes of a terminal; this one is ended by its parent, without a traceback of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def tried(task: _Task) -> tuple[str, Counts]:
@@ -234,13 +243,13 @@ def _of_turning(counts: Mapping[str, Counts]) -> Iterator[Check]:
     for name in _TURNING:
         found = share(counts[name].right, counts[name].tried)
         kind = name.removeprefix("turning_")
-        what = f"{kind}, planted: the verdict turns at the laps foretold, at most {turning.MOST_LAPS_OFF} off"
+        what = f"{kind}, planted: the verdict turns at the laps foretold, give or take {turning.MOST_LAPS_OFF}"
         yield Check(name, what, found, f">= {LEAST_RIGHT:.0%}", found.lies(LEAST_RIGHT, 1.0))
 
 
 def _of_stops(counts: Mapping[str, Counts]) -> Check:
     """One share over all grounds: most of them are there to tempt the rule, and nothing is to be saved on them."""
-    runs = {ground.what: together(counts[name].stops) for name, ground in _GROUNDS.items()}
+    runs = {ground.name: together(counts[name].stops) for name, ground in _GROUNDS.items()}
     return stops_check("planted", runs)
 
 
@@ -254,8 +263,8 @@ def stops_check(name: str, runs: Mapping[str, Stops], least_saved: float = 0.0) 
     """
     every = together(runs.values())
     found = share(every.false_stops, every.runs)
-    saved = ", ".join(f"{what} {stops.saved:.0%}" for what, stops in runs.items() if stops.runs)
-    what = f"--stop-when-flat, {name} runs: stopped with over 2 % still to gain (evaluations saved: {saved})"
+    saved = ", ".join(f"{what} {stops.saved:.0%}" for what, stops in runs.items() if stops.saved)
+    what = f"--stop-when-flat, {name} runs: stopped with over 2 % to gain; saved of evaluations: {saved or 'none'}"
     bar = f"<= {MOST_FALSE:.0%}" + (f", {least_saved:.0%} saved" if least_saved else "")
     holds = found.lies(0.0, MOST_FALSE) and every.saved >= least_saved
     return Check(f"stops_{name}", what, found, bar, holds)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evolve.search.protocol import Proposal
     from kernels.language.space import Schedule, Space
 
-BUDGET = 1000
+BUDGET = 1200
 """Evaluations of a run."""
 NOISE = 0.01
 """Standard error of one race, in ln units."""

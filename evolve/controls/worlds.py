@@ -28,32 +28,32 @@ _LAWS = (
     *(
         Kind(
             f"growing_{ratio:g}",
-            f"faster than exponential, rho {ratio:g}",
+            f"super-exponential, rho {ratio:g}",
             partial(laws.growing, ratio),
             (CAPPED,),
             COMPOUNDING,
         )
         for ratio in (1.1, 1.2)
     ),
-    Kind("hyperbolic", "hyperbolic growth", laws.blowing_up, (CAPPED,), COMPOUNDING),
-    Kind("power", "power law: slower and slower, without an end", laws.slowing, ANY_END),
+    Kind("hyperbolic", "hyperbolic", laws.blowing_up, (CAPPED,), COMPOUNDING),
+    Kind("power", "power law, without an end", laws.slowing, ANY_END),
 )
 
 _SEARCHES = (
-    Kind("search", "genetic search of a bounded space", searches.evolved, (COMPOUNDING,)),
+    Kind("search", "genetic search, bounded scores", searches.evolved, (COMPOUNDING,)),
     Kind(
         "iid",
-        "i.i.d. draws from bounded scores",
+        "i.i.d. draws, bounded scores",
         partial(searches.drawn, quantile=searches.triangular),
         (COMPOUNDING,),
     ),
     Kind(
         "iid_unbounded",
-        "i.i.d. draws from unbounded scores",
+        "i.i.d. draws, unbounded scores",
         partial(searches.drawn, quantile=searches.endless),
         ANY_END,
     ),
-    Kind("aa", "A/A: all schedules are the same", searches.equals, (COMPOUNDING,)),
+    Kind("aa", "A/A: all schedules alike", searches.equals, (COMPOUNDING,)),
     Kind("placebo", "placebo: evolved, not deployed", partial(searches.evolved, deploys=False), (COMPOUNDING,)),
     Kind("shuffled", "shuffled fitness", partial(searches.evolved, shuffles=True), (COMPOUNDING,)),
     Kind("drift", "no selection", searches.drifting, (COMPOUNDING,)),

@@ -4,14 +4,17 @@ A server evaluates a polynomial for every request, by one call from Python for a
 is in it, and a request t1: f(n) = n / (t0 + n t1). While t0 dwarfs n t1, twice the batch is twice the throughput, and
 each lap doubles both; then f bends at 1 / t1, which is what the FMA units allow (the roofline; Williams, Waterman and
 Patterson, Communications of the ACM 52, 2009). A call took 0.5 us and a request of degree 32 half a nanosecond: ten
-doublings apart. The ceiling is measured before lap 1, by loops that have nothing to do with the kernel.
+doublings apart. Two limits are measured before lap 1: the ceiling, by loops that have nothing to do with the kernel;
+and the endpoint, which is the kernel itself without calls from Python, so that no batch can exceed it. At degree 32 the
+kernel takes a tenth longer than its multiplications alone, for loads, stores and turns of its loops.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,14 +24,18 @@ from benchmarks.bound import efficiency_bound
 from benchmarks.inference import Estimate
 from benchmarks.machine import fingerprint
 from benchmarks.team import bound_to_last_core
-from benchmarks.throughput import CallProducer, Compared, Rules, compared, placed
+from benchmarks.throughput import Compared, Pair, Rules, TimedProducer, compared, placed
+from benchmarks.timing import Called, Driven
 from evolve.loops import reinvestment
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.paths import source_folder
-from kernels.language import specialise
+from kernels.language import driver_of, specialise
+from kernels.language.simd import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from evolve.loops.protocol import Around
     from evolve.store import Lap
@@ -41,6 +48,7 @@ FULL_BATCH = 4096
 PEAK_SPREAD = 0.04
 """By how much a sweep of ceilings may miss the peak, in ln units: what six passes leave (``benchmarks.peaks``)."""
 RULES = Rules()
+BY_ITSELF = "by the kernel without calls"
 
 
 def make(around: Around) -> Batching:
@@ -66,36 +74,47 @@ class Server:
         self.folder, self.degree, self.dtype, self.rules = folder, degree, dtype, rules
         self.kernel = kernels.get(KERNEL)
         schedule = self.kernel.space.schedule()
-        compiled = folder.load(folder.write(specialise(self.kernel.template(schedule), schedule, dtype)))
-        self._function, self._pointers = compiled.function, compiled.pointers
+        source = specialise(self.kernel.template(schedule), schedule, dtype)
+        driver = driver_of(source)
+        assert driver is not None  # the signature is given
+        self._function = folder.load(folder.write(source)).function
+        self._drive = folder.load(folder.write(driver)).function
 
-    def producer(self, batch: int, rng: np.random.Generator) -> CallProducer:
-        """Calls with new requests, once the answers to them have proven right.
+    def called(self, batch: int, rng: np.random.Generator) -> TimedProducer:
+        """Answers by one call from Python for each batch.
 
         Raises:
             LapFailedError: they are wrong.
         """
+        x, c, out = self._answered(batch, rng)
+        return TimedProducer(Called(partial(self._function, x, c, out), out), batch)
+
+    def driven(self, rng: np.random.Generator) -> TimedProducer:
+        """Answers to ``FULL_BATCH`` requests by calls of compiled code, at some 3 ns each."""
+        x, c, out = self._answered(FULL_BATCH, rng)
+        return TimedProducer(Driven(self._drive, (x, c, out, address_of(self._function)), out), FULL_BATCH)
+
+    def _answered(self, batch: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """New requests, coefficients, and the answers, which have proven right."""
         size = (batch, self.degree)
         x, c = (placed(value, rng) for value in self.kernel.problem(size, self.dtype, rng).inputs)
         out = placed(np.full(batch, np.nan, self.dtype), rng)
-        function, pointers = self._function, self._pointers
-
-        def call() -> None:
-            function(x, c, out, *pointers)
-
-        call()
+        self._function(x, c, out)
         if not np.allclose(out, self.kernel.reference(x, c), rtol=self.kernel.tolerance(size, self.dtype), atol=0):
             raise LapFailedError(f"a batch of {batch} was answered wrongly")
-        return CallProducer(call, out, batch)
+        return x, c, out
 
     def compared(
         self, frozen: int, present: int, rng: np.random.Generator, between: Callable[[], None] | None = None
     ) -> Compared:
         """Requests a second with batches of one size against another, on one core."""
+        return self._compared(lambda: (self.called(frozen, rng), self.called(present, rng)), between)
 
-        def pair() -> tuple[CallProducer, CallProducer]:
-            return self.producer(frozen, rng), self.producer(present, rng)
+    def without_calls(self, rng: np.random.Generator, between: Callable[[], None] | None = None) -> Compared:
+        """The kernel by itself against batches of one: what no batch can exceed."""
+        return self._compared(lambda: (self.called(1, rng), self.driven(rng)), between)
 
+    def _compared(self, pair: Pair, between: Callable[[], None] | None) -> Compared:
         with bound_to_last_core():
             return compared(pair, self.rules, between)
 
@@ -125,11 +144,14 @@ class Batching:
         self.server, self._between, self._say = server, between, say
 
     def start(self) -> Turned:
-        """See ``ClosedLoop``: the ceiling, then batches of one against themselves."""
+        """See ``ClosedLoop``: the ceiling, the endpoint, then batches of one against themselves."""
+        rng = np.random.default_rng(0)
         most, limit = self.server.most_per_s(self._say)
-        self._say("a batch of 1 against itself")
-        same = self.server.compared(1, 1, np.random.default_rng(0), self._between)
-        return reinvestment.frozen(most, limit, same, expected)
+        self._say("the kernel without calls, and a batch of 1 against itself")
+        end = self.server.without_calls(rng, self._between).gain
+        same = self.server.compared(1, 1, rng, self._between)
+        shown = {"limit": limit, "endpoint_by": BY_ITSELF, "expected": expected(end.estimate)}
+        return replace(reinvestment.frozen(most, same, shown), endpoint=end)
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""
@@ -147,7 +169,7 @@ class Batching:
 
 
 def forecast(laps: Sequence[Lap]) -> Expectation:
-    """The gain by f(n) = n / (t0 + n t1), where t1 is what the ceiling allows, or what the last lap shows."""
+    """The gain by f(n) = n / (t0 + n t1), where t1 is the kernel's by itself, or what the last lap shows."""
     batch = reinvestment.units(reinvestment.next_capital(laps))
     share, source = _share(laps)
     low, high = (gain_of(batch, one) for one in (share.high, share.low))
@@ -155,10 +177,10 @@ def forecast(laps: Sequence[Lap]) -> Expectation:
     return reinvestment.foretold(laps, Estimate(gain_of(batch, share.estimate), low, high), reason)
 
 
-def expected(ceiling: float) -> dict[str, int | None]:
-    """At which laps the loop ceases to compound, and has half of the ceiling: from there on it adds, and no more."""
-    share = math.exp(-ceiling)
-    return reinvestment.expected(lambda batch: gain_of(batch, share), ceiling - math.log(2))
+def expected(end: float) -> dict[str, int | None]:
+    """At which laps the loop ceases to compound, and has half of its end: from there on it adds, and no more."""
+    share = math.exp(-end)
+    return reinvestment.expected(lambda batch: gain_of(batch, share), end - math.log(2))
 
 
 def gain_of(batch: float, share: float) -> float:
@@ -167,18 +189,18 @@ def gain_of(batch: float, share: float) -> float:
 
 
 def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
-    """t1 / (t0 + t1): what the ceiling allows, until the last lap tells it better, or shows more."""
-    ceiling, last = laps[0].ceiling, laps[-1]
-    assert ceiling is not None
-    least = Estimate(*(math.exp(-end) for end in (ceiling.estimate, ceiling.high, ceiling.low)))
+    """t1 / (t0 + t1): what the kernel by itself takes, until the last lap tells it better, or shows more."""
+    end, last = laps[0].endpoint, laps[-1]
+    assert end is not None
+    least = Estimate(*map(math.exp, (-end.estimate, -end.high, -end.low)))
     if len(laps) == 1:
-        return least, "by the ceiling"
+        return least, BY_ITSELF
     assert last.gain is not None
     shown = Estimate(*(_shown(reinvestment.units(last.inputs), end) for end in _from_low(last.gain)))
     is_narrower = shown.low > 0 and shown.high / shown.low < least.high / least.low
     if is_narrower or shown.low > least.high:
         return shown, f"by lap {last.lap}"
-    return Estimate(least.estimate, least.low, max(shown.high, least.high)), "by the ceiling"
+    return Estimate(least.estimate, least.low, max(shown.high, least.high)), BY_ITSELF
 
 
 def _from_low(gain: Estimate) -> tuple[float, float, float]:

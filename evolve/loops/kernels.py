@@ -22,7 +22,7 @@ from evolve.budget import Budget
 from evolve.errors import Interrupted
 from evolve.loops.forecast import next_gain, unknown
 from evolve.loops.protocol import LapFailedError, Turned
-from evolve.loops.remeasure import gain_of, gain_without_step, medians, remeasure, step_of
+from evolve.loops.remeasure import champion_of, gain_of, medians, remeasure
 from evolve.paths import source_folder
 from evolve.publish import PLAIN
 from evolve.run import Request, resume, start
@@ -74,7 +74,7 @@ class Kernels:
         bound = survey.bounds.efficiency
         return Turned(
             gain=Estimate(0.0, 0.0, 0.0),
-            ceiling=_ceiling([one.candidate_s for one in launches], bound.time_s, bound.limit),
+            ceiling=_above_bound([one.candidate_s for one in launches], bound.time_s, bound.limit),
             details={
                 "limit": bound.limit,
                 "bound_time_s": bound.time_s,
@@ -161,42 +161,33 @@ class Kernels:
         self.around.say(doing)
 
     def _turned(self, laps: Sequence[Lap], run: Run, publication: Publication) -> Turned:
-        champion, is_new, gain = self._champion(laps, run, publication)
-        step, evaluations = step_of(publication), len(paid(self.store.individuals(run.id)))
+        individuals = self.store.individuals(run.id)
+        found = individuals[publication.evaluation - 1].evaluation.schedule
+        champion = champion_of(publication, found, laps[-1].details.get("schedule"))
         # a busy moment can only lower what a sweep finds, so what was seen before stands
-        bound_s = min(publication.bound_time_s, laps[-1].details["bound_time_s"])
-        plain = [one["incumbent_s"] for one in publication.samples[PLAIN]]
-        ceiling = _ceiling(plain, bound_s, publication.bound_limit)
-        found = self._tail(laps, ceiling.estimate, run)
+        bound_s, limit = min(publication.bound_time_s, laps[-1].details["bound_time_s"]), publication.bound_limit
+        ceiling = _above_bound([one["incumbent_s"] for one in publication.samples[PLAIN]], bound_s, limit)
+        drawn, evaluations = self._tail(laps, ceiling.estimate, run), len(paid(individuals))
         return Turned(
-            gain=gain,
+            gain=champion.gain,
             inputs=laps[-1].inputs + evaluations,
             ceiling=ceiling,
             # the cap makes the endpoint of any tail finite: only an index below 0 says that there is one
-            endpoint=found.endpoint if found and found.is_bounded else None,
+            endpoint=drawn.endpoint if drawn and drawn.is_bounded else None,
             details={
                 "run": run.id,
-                "schedule": champion,
-                "is_new": is_new,
-                "step": step,
+                "schedule": champion.schedule,
+                "is_new": champion.is_new,
+                "step": champion.step.as_dict() if champion.step else None,
+                "left": _above_bound(champion.launches_s, bound_s, limit).as_dict(),
                 "evaluations": evaluations,
                 "launches": publication.launches,
-                "time_s": publication.time_s,
-                "limit": publication.bound_limit,
+                "time_s": float(np.median([np.median(one) for one in champion.launches_s])),
+                "limit": limit,
                 "bound_time_s": bound_s,
-                "tail": found.as_dict() if found else None,
+                "tail": drawn.as_dict() if drawn else None,
             },
         )
-
-    def _champion(
-        self, laps: Sequence[Lap], run: Run, publication: Publication
-    ) -> tuple[Mapping[str, Value], bool, Estimate]:
-        """Who is handed on, whether it is new, its ln S: the one before stays unless the new one is shown to win."""
-        best = self.store.individuals(run.id)[publication.evaluation - 1].evaluation.schedule
-        before, step = laps[-1].details.get("schedule"), step_of(publication)
-        if before and step is not None and step.low <= 0:
-            return before, False, gain_without_step(publication)
-        return best, dict(best) != before, gain_of(medians(publication.samples[PLAIN]))
 
     def _tail(self, laps: Sequence[Lap], ceiling: float, run: Run | None = None) -> Tail | None:
         """The tail of all random draws of all laps: the space is the same in each."""
@@ -205,17 +196,18 @@ class Kernels:
         return tail([math.nan if i.fitness is None else i.fitness for i in drawn], ceiling)
 
 
-def _ceiling(plain_s: Sequence[Sequence[float]], bound_s: float, limit: str) -> Estimate:
-    """What a bound allows over the plain loop, in ln units.
+def _above_bound(launches_s: Sequence[Sequence[float]], bound_s: float, limit: str) -> Estimate:
+    """By how much a contestant takes longer than the bound, in ln units.
 
-    How far this session's plain loop is from other sessions' is left out: it is in the gain, and is the same for both.
+    Of the plain loop that is the ceiling of all gains, of a champion what the ceiling leaves. How far this session is
+    from others is left out: it is in the gain, and of the plain loop the same for both.
 
     Args:
-        plain_s: by launch, the plain loop's seconds a call.
+        launches_s: by launch, seconds a call.
         bound_s: attainable seconds a call.
         limit: what binds.
     """
-    found = launches_estimate([[math.log(np.median(one) / bound_s)] for one in plain_s])
+    found = launches_estimate([[math.log(np.median(one) / bound_s)] for one in launches_s])
     half = math.hypot(found.high - found.estimate, _spread_of(limit))
     return Estimate(found.estimate, found.estimate - half, found.estimate + half)
 

@@ -46,25 +46,24 @@ def units(capital: float) -> int:
     return max(1, round(capital))
 
 
-def frozen(most: Estimate, limit: str, itself: Compared, expected: Callable[[float], Mapping[str, Any]]) -> Turned:
+def frozen(most: Estimate, itself: Compared, shown: Mapping[str, Any]) -> Turned:
     """Lap 0, of a capital of 1.
 
     Args:
         most: throughput that the machine allows.
-        limit: what it is that limits it, in words.
         itself: the frozen start measured against itself.
-        expected: what follows from a ceiling in ln units.
+        shown: further details.
     """
-    ceiling = ratio_to(most, itself.frozen_per_s)
     details = {
         "units": 1,
         "throughput_per_s": itself.frozen_per_s.as_dict(),
         "most_per_s": most.as_dict(),
-        "limit": limit,
         "itself": itself.gain.as_dict(),
-        "expected": expected(ceiling.estimate),
+        **shown,
     }
-    return Turned(gain=NOTHING, engine=NOTHING, inputs=1.0, ceiling=ceiling, details=details)
+    return Turned(
+        gain=NOTHING, engine=NOTHING, inputs=1.0, ceiling=ratio_to(most, itself.frozen_per_s), details=details
+    )
 
 
 def turned(capital: float, found: Compared) -> Turned:

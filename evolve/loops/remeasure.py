@@ -7,6 +7,7 @@ The step against the champion before comes from the same launches, so that what 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, Fresh, Opponent, against
 from benchmarks.inference import SESSION_SPREAD, Estimate, launches_estimate, log_ratios
+from benchmarks.outcome import Noisy
 from evolve.errors import Interrupted
 from evolve.publish import PLAIN, keep
 from kernels.language import Schedule
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from kernels.language.space import Value
 
 BEFORE = "the champion before"
+MOST_NOISY = 2
+"""Schedules of which no race could tell anything, and that are measured all the same where there are no others."""
 
 
 def remeasure(session: Session, before: Mapping[str, Value] | None, launches: int) -> None:
@@ -88,6 +92,9 @@ def _attempts(session: Session, before: Schedule | None) -> Iterator[tuple[Indiv
         yield incumbent, None if is_same else before
     seeded = [i for i in session.individuals if before == Schedule(i.evaluation.schedule)]
     yield from ((individual, None) for individual in seeded[:1] if individual is not incumbent)
+    # on a machine too busy to race on, launches may still tell
+    noisy = [i for i in session.individuals if i.is_paid and i.record and isinstance(i.record.outcome, Noisy)]
+    yield from ((individual, None) for individual in noisy[:MOST_NOISY])
 
 
 def _promotion(fresh: Fresh) -> dict[str, Any]:
@@ -120,18 +127,40 @@ def gain_of(values: Sequence[float]) -> Estimate:
     return Estimate(found.estimate, found.estimate - half, found.estimate + half)
 
 
-def step_of(publication: Publication) -> Estimate | None:
-    """ln(t_before / t_champion), both timed in the same launches; None where there was no champion before."""
-    taken = publication.samples.get(BEFORE)
-    return launches_estimate([[value] for value in medians(taken)]) if taken else None
+@dataclass(frozen=True)
+class Champion:
+    """Who is handed on from a lap to the next.
+
+    Attributes:
+        schedule: its values.
+        is_new: False where it is the one before.
+        gain: its ln S.
+        step: ln(t_before / t_new), both timed in the same launches; None where there was no other before.
+        launches_s: by launch, its seconds a call.
+    """
+
+    schedule: Mapping[str, Value]
+    is_new: bool
+    gain: Estimate
+    step: Estimate | None
+    launches_s: Sequence[Sequence[float]]
 
 
-def gain_without_step(publication: Publication) -> Estimate:
-    """The ln S of the champion before, from the launches that timed the new one against it and against the baseline.
+def champion_of(publication: Publication, found: Mapping[str, Value], before: Mapping[str, Value] | None) -> Champion:
+    """The one before stays, unless the lap's own is shown to be faster.
 
     To choose between the two by the same launches is a selection, but a small one: of equals the new one is taken in
     2.5 % of laps, which lifts the mean of ln S by 3 to 5 % of its standard error (simulated, 3 and 6 launches).
+
+    Args:
+        publication: of the lap's run, as ``remeasure`` keeps it.
+        found: the schedule that it is about.
+        before: that of the champion before; None in lap 1.
     """
-    plain, step = medians(publication.samples[PLAIN]), medians(publication.samples[BEFORE])
-    # a slow plain loop takes part in the first launches only
-    return gain_of([a - b for a, b in zip(plain, step, strict=False)])
+    plain, peer = publication.samples[PLAIN], publication.samples.get(BEFORE, [])
+    step = launches_estimate([[value] for value in medians(peer)]) if peer else None
+    if before and step and step.low <= 0:
+        # a slow plain loop takes part in the first launches only
+        gain = gain_of([a - b for a, b in zip(medians(plain), medians(peer), strict=False)])
+        return Champion(before, False, gain, step, [one["incumbent_s"] for one in peer])
+    return Champion(found, dict(found) != before, gain_of(medians(plain)), step, [one["candidate_s"] for one in plain])

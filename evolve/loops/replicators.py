@@ -45,6 +45,7 @@ WORKERS_PER_CORE = 32
 MOST_CORES = 8
 """Robots pass the interpreter's lock on twice for a piece of work; 8 cores ask for it 16,000 times a second."""
 SAMPLE_S = 0.1
+"""Least time of a sample: three pieces of work of a robot that is alone, where those take longer."""
 RULES = Rules(blocks=6, rounds=2, pause_s=0.05)
 
 Piece = Callable[[], object]
@@ -86,7 +87,7 @@ class Hall:
         cycle_s = max(self.period_s, robots * self.chunk_s / len(self.cpus))
         starts_s = rng.uniform(0, self.period_s, robots)
         pieces = [self._new_piece() for _ in range(robots)]
-        window = Window(warm_s=1.5 * cycle_s, sample_s=max(SAMPLE_S, 6 * self.period_s))
+        window = Window(warm_s=1.5 * cycle_s, sample_s=max(SAMPLE_S, 3 * self.period_s))
 
         def sample() -> float:
             work = [partial(self._work, *each) for each in zip(pieces, starts_s, strict=True)]
@@ -223,7 +224,10 @@ class Replicators:
         most = self.hall.most_per_s()
         self._say("one robot against itself")
         same = self.hall.compared(1, 1, np.random.default_rng(0), self._between)
-        return reinvestment.frozen(most, cores_text(len(self.hall.cpus)), same, expected)
+        cores = len(self.hall.cpus)
+        ceiling = reinvestment.ratio_to(most, same.frozen_per_s).estimate
+        limit = f"{cores} cores" if cores > 1 else "1 core"
+        return reinvestment.frozen(most, same, {"limit": limit, "cores": cores, "expected": expected(ceiling)})
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""

@@ -38,7 +38,7 @@ def argument(loops: Sequence[Told], rates: str = "") -> str:
     )
     shown = table(("", *(str(told["kind"]) for told in loops)), [(label, *map(said, loops)) for label, said in rows])
     legend = "S: log scale up to the ceiling; verdicts: . undecided, C compounding, c capped"
-    verdicts = [(str(told["kind"]), history(told)) for told in loops]
+    verdicts = [(str(told["kind"]), _verdict(told)) for told in loops]
     return "\n".join([shown, "", legend, "", facts([*verdicts, ("error rates", rates or NO_RATES)])])
 
 
@@ -50,7 +50,15 @@ def history(told: Told) -> str:
         for one, last in ((one, after["lap"] - 1) for one, after in pairwise(changes))
         if one["lap"]
     ]
-    return ", ".join([*passed, f"{changes[-1]['verdict']} since lap {changes[-1]['lap']}"])
+    since = f" since lap {changes[-1]['lap']}" if changes[-1]["lap"] else ""
+    return ", ".join([*passed, f"{changes[-1]['verdict']}{since}"])
+
+
+def _verdict(told: Told) -> str:
+    """The history of the verdict, and why it is open where it is."""
+    shown = told["verdict"]
+    why = f": {shown['reasons'][0]}" if shown["verdict"] == "UNDECIDED" and shown["reasons"] else ""
+    return f"{history(told)}{why}"
 
 
 def _span(first: int, last: int) -> str:
@@ -79,7 +87,7 @@ def _last(told: Told) -> str:
 def _ceiling(told: Told) -> str:
     if not told["ceiling"]:
         return "not known"
-    left = f", {factor(told['headroom'])} left" if told["headroom"] else ""
+    left = f", {factor(told['headroom']['estimate'])} left" if told["headroom"] else ""
     return f"{factor(told['ceiling']['estimate'])}{left}"
 
 

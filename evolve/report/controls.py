@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evolve import __version__
@@ -13,9 +13,8 @@ from evolve.report.text import facts, paragraph, table
 if TYPE_CHECKING:
     from evolve.controls.kept import Check
 
-_HEADER = ("PLANTED WORLDS", *VERDICTS, "MUST BE", "HOLDS")
-_INTERVALS = ("95 % INTERVALS", "HELD", "FROM", "TO", "OF", "MUST BE", "HOLDS")
-_CHECKS = ("BESIDES", "FOUND", "FROM", "TO", "OF", "MUST BE", "HOLDS")
+_HEADER = ("PLANTED WORLDS", *VERDICTS, "HOLDS")
+_INTERVALS = ("95 % INTERVALS", "HELD THE TRUTH", "OF", "HOLDS")
 _FAULT = "fault_"
 
 
@@ -25,7 +24,7 @@ def text(rates: Rates) -> str:
         table(_HEADER, map(_row, _worlds(rates))),
         f"Broken laps ({len(_faults(rates))} kinds): {_of_faults(rates)}",
         table(_INTERVALS, map(_covering, rates.coverings)),
-        table(_CHECKS, map(_check, rates.checks)) if rates.checks else "",
+        facts(map(_check, rates.checks)),
         facts(_made(rates)),
         paragraph(rates.sentence()),
     ]
@@ -46,32 +45,31 @@ def _of_faults(rates: Rates) -> str:
 
 
 def _row(row: Row) -> tuple[str, ...]:
-    shares = (_percent(row.verdicts[word].share) for word in VERDICTS)
-    return row.what, *shares, _bar(row), _yes(holds=row.holds)
+    cells = (f"{_percent(row.verdicts[word].share)}{_bar(row, word)}" for word in VERDICTS)
+    return row.what, *cells, _yes(holds=row.holds)
 
 
-def _bar(row: Row) -> str:
-    wrong = [f"{word} <= {row.most_wrong:.0%}" for word in row.wrong]
-    right = [f"{row.right} >= {row.least_right:.0%}"] if row.right else []
-    return ", ".join([*right, *wrong])
+def _bar(row: Row, word: str) -> str:
+    """What a share is held against; nothing where it may be what it will."""
+    if word == row.right:
+        return f" >={100 * row.least_right:.0f}"
+    return f" <={100 * row.most_wrong:.0f}" if word in row.wrong else ""
 
 
 def _covering(one: Covering) -> tuple[str, ...]:
-    low, high = COVERAGE
-    bar = f"{low:.0%} to {high:.0%}" if one.is_promised else "(assumptions do not hold)"
-    return one.what, *_figures(one.held), bar, _yes(holds=one.holds) if one.is_promised else ""
+    return one.what, _share(one.held), str(one.held.of), _yes(holds=one.holds) if one.is_promised else "any"
 
 
-def _check(check: Check) -> tuple[str, ...]:
-    return check.what, *_figures(check.found), check.bar, _yes(holds=check.holds)
+def _check(check: Check) -> tuple[str, str]:
+    return f"holds: {_yes(holds=check.holds)}", f"{check.what}: {_share(check.found)} of {check.found.of} ({check.bar})"
 
 
-def _figures(found: Share) -> tuple[str, ...]:
-    return _percent(found.share), _percent(found.low), _percent(found.high), str(found.of)
+def _share(found: Share) -> str:
+    return f"{_percent(found.share)} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}"
+    return f"{100 * share:.1f} %"
 
 
 def _yes(*, holds: bool) -> str:
@@ -79,6 +77,14 @@ def _yes(*, holds: bool) -> str:
 
 
 def _made(rates: Rates) -> Iterator[tuple[str, str]]:
+    low, high = (f"{100 * end:.0f}" for end in COVERAGE)
+    yield (
+        "must be",
+        (
+            f"beside each share, in %: >= of what is right, <= of what is false; {low} to {high} % of intervals hold "
+            "the truth, any share where their assumptions do not hold"
+        ),
+    )
     yield "made", f"{rates.worlds} worlds a kind of {rates.laps} laps, in {clock(rates.elapsed_s)}"
     yield "on", f"machine {rates.machine}, {rates.measured_at}"
     for name, found in rates.noise.items():
@@ -99,13 +105,19 @@ def markdown(rates: Rates) -> str:
         "`evolve verdict --controls --results` writes this part and will overwrite it.",
         _when(rates),
         *(f"Noise of laps, {name}: {_noise(found)}." for name, found in rates.noise.items()),
-        _markdown_table(("world", *VERDICTS, "must be", "holds"), [_world_line(row) for row in rates.rows]),
-        _markdown_table(("95 % interval of", "held", "intervals", "must be", "holds"), _lines(rates.coverings)),
+        _markdown_table(("world", *VERDICTS, "holds"), [_world_line(row) for row in rates.rows]),
+        _markdown_table(("95 % interval of", "held", "intervals", "holds"), map(_covering, rates.coverings)),
     ]
     if rates.checks:
-        lines = [(one.what, _share(one.found), one.bar, _yes(holds=one.holds)) for one in rates.checks]
-        parts.append(_markdown_table(("besides", "found", "must be", "holds"), lines))
+        lines = [
+            (one.what, _share(one.found), str(one.found.of), one.bar, _yes(holds=one.holds)) for one in rates.checks
+        ]
+        parts.append(_markdown_table(("besides", "found", "of", "must be", "holds"), lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _check_line(one: Check) -> tuple[str, ...]:
+    return one.what, _share(one.found), str(one.found.of), one.bar, _yes(holds=one.holds)
 
 
 def _when(rates: Rates) -> str:
@@ -113,23 +125,15 @@ def _when(rates: Rates) -> str:
     return (
         f"Measured {rates.measured_at} on machine {rates.machine} with evolve-kernels {__version__}: {rates.worlds} "
         f"planted worlds a kind, {rates.laps} laps each, in {clock(rates.elapsed_s)}. Every share has its exact "
-        f"binomial 95 % interval.{few}"
+        f"binomial 95 % interval; >= and <= say what it must be, and of intervals "
+        f"{COVERAGE[0]:.0%} to {COVERAGE[1]:.0%} must hold the truth, where their assumptions hold.{few}"
     )
 
 
 def _world_line(row: Row) -> tuple[str, ...]:
-    shares = (_share(row.verdicts[word]) for word in VERDICTS)
-    return row.what, *shares, _bar(row), _yes(holds=row.holds)
+    cells = (f"{_share(row.verdicts[word])}{_bar(row, word)}" for word in VERDICTS)
+    return row.what, *cells, _yes(holds=row.holds)
 
 
-def _lines(coverings: Sequence[Covering]) -> list[tuple[str, ...]]:
-    cells = map(_covering, coverings)
-    return [(what, f"{held} [{low}, {high}]", of, bar, holds) for what, held, low, high, of, bar, holds in cells]
-
-
-def _share(share: Share) -> str:
-    return f"{_percent(share.share)} [{_percent(share.low)}, {_percent(share.high)}]"
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))

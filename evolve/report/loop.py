@@ -140,7 +140,8 @@ def _standing(told: Told) -> Iterator[tuple[str, str]]:
         yield "now", f"{speedup(last['factor'])} what it was at lap 0, after lap {last['lap']}{step}"
     yield "ceiling", ceiling(told)
     if told["endpoint"]:
-        yield "this space", f"ends at {speedup(told['endpoint'])}, by the tail of what random draws found"
+        found_by = told["laps"][0]["details"].get("endpoint_by", "by the tail of what random draws found")
+        yield "this space", f"ends at {speedup(told['endpoint'])}, {found_by}"
     yield "forecasts", forecasts(told)
     yield "turns", turning(told)
     if expected := told["next"]:
@@ -152,7 +153,7 @@ def ceiling(told: Told) -> str:
     if not told["ceiling"]:
         return "not known"
     left = told["headroom"]
-    room = "" if left is None else f"; {factor(left)} is left" if left > 1 else "; nothing is left"
+    room = f"; {speedup(left)} is left" if left else ""
     return f"{speedup(told['ceiling'])}, as the machine itself was measured to allow{room}"
 
 

@@ -187,7 +187,7 @@ def tail(found: Told | None) -> str:
     if not found["is_seen"]:
         return f"not known: {draws} show no end of what schedules of this kernel can do"
     end = found["endpoint"]
-    return f"{speedup(end)} is where schedules of this kernel end, by {draws}"
+    return f"{speedup(end)} is where schedules of this kernel end, by {draws}; rely on the upper end"
 
 
 def asymptote(found: Told) -> str:
@@ -195,7 +195,8 @@ def asymptote(found: Told) -> str:
     known = {axis: one for axis, one in found.items() if one}
     if not known:
         return "not known: it takes six checkpoints at least"
-    return "; ".join(f"over {_AXES[axis]} {heads_for(one)}" for axis, one in known.items())
+    over = "; ".join(f"over {_AXES[axis]} {heads_for(one)}" for axis, one in known.items())
+    return f"{over}; one run's curve is weak evidence"
 
 
 def heads_for(one: Told) -> str:

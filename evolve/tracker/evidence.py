@@ -48,7 +48,9 @@ class Evidence:
     @property
     def left(self) -> Estimate | None:
         """What the ceiling leaves, in ln units."""
-        return None if self.series.ceiling is None else difference(self.series.ceiling, self.last.gain)
+        if self.last.left is not None or self.series.ceiling is None:
+            return self.last.left
+        return difference(self.series.ceiling, self.last.gain)
 
     @property
     def last_gain(self) -> Estimate:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from benchmarks.inference import Estimate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.inference import Estimate
     from evolve.store import Lap
 
 CEILING_MOVED = 0.10
@@ -26,12 +27,15 @@ class Point:
         gain: ln S_k against lap 0.
         inputs: research input up to here, positive.
         engine: ln G_k against the frozen engine; None where the loop leaves its engine as it is.
+        left: what the ceiling leaves, in ln units, where the lap was held against the ceiling itself: so the noise of
+            lap 0, which stands above both, is not in it.
     """
 
     lap: int
     gain: Estimate
     inputs: float
     engine: Estimate | None = None
+    left: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,15 @@ def series(laps: Sequence[Lap]) -> Series:
     measured = [lap for lap in laps if lap.gain is not None]
     ceilings = [lap.ceiling for lap in measured if lap.ceiling is not None]
     endpoints = [lap.endpoint for lap in measured if lap.endpoint is not None]
-    points = tuple(Point(lap.lap, lap.gain, lap.inputs, lap.engine) for lap in measured if lap.gain is not None)
+    points = tuple(
+        Point(lap.lap, lap.gain, lap.inputs, lap.engine, _left(lap)) for lap in measured if lap.gain is not None
+    )
     return Series(points, ceilings[-1] if ceilings else None, endpoints[-1] if endpoints else None, (*_faults(laps),))
+
+
+def _left(lap: Lap) -> Estimate | None:
+    told = lap.details.get("left")
+    return Estimate(**told) if told and None not in told.values() else None
 
 
 def _faults(laps: Sequence[Lap]) -> Iterator[str]:

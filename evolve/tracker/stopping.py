@@ -4,11 +4,11 @@ Patience alone says little. Of independent draws as many again bring a new best 
 nothing has come (Renyi 1962). Measured on the genetic search of five spaces (four recorded, one synthetic), budget 800:
 "no 2 % in three quarters of the run" stopped 26 % of the runs with over 2 % still to gain, "in nine tenths" 11 % while
 it saved an eighth. No other figure of the scores did better on a space that it was not fitted to. What tells a search
-that has converged from luck that pauses is *where* it has looked: once half of all schedules one gene away from its
+that has converged from luck that pauses is *where* it has looked: once most of the schedules one gene away from its
 best three have been tried, the climb is over. Random draws never come near that. So a search is flat where all of these
 hold:
 
-1. it has explored: half of the one-gene variants of its best three schedules were tried;
+1. it has explored: 55 % of the one-gene variants of its best three schedules were tried;
 2. that says something of this space: such a variant beats a random draw of the control arm with probability 0.6 at
    least (Mann and Whitney, Annals of Mathematical Statistics 18, 1947); where neighbours are no better, nothing climbs;
 3. the last third of its evaluations brought no 2 %;
@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
     from evolve.store import Individual
 
-EXPLORED = 0.5
+EXPLORED = 0.55
+"""Chosen on 100 runs with races 1 % noisy, 20 each of four recorded spaces and of softmax's own with planted scores.
+Budget 1000, of which the whole again was then given: at 0.45 15 % of the runs were stopped with over 2 % still to
+gain, at 0.5 6 %, at 0.55 1 % (exact 95 % interval 0 to 5 %) with 36 % of the evaluations saved, at 0.6 none with 28 %;
+at 0.55 and a budget of 1200 42 %. What is saved differs: 64 % where the search converges early (gemm), 1 % where it
+goes on rising (dedispersion)."""
 BETTER = 0.6
 QUIET = 1 / 3
 CHANCE = 0.5

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evolve.store import Forecast, Lap, Loop, LoopEvent, Store
+    from evolve.tracker.laps import Point
 
 SCHEMA = 1
 """Raised when a field changes its meaning; fields may be added without."""
@@ -171,11 +172,16 @@ def _score(laps: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _limits(laps: Sequence[Lap]) -> dict[str, Any]:
     """Ceiling and endpoint as they were found last, and the headroom: how much faster than now the ceiling is."""
     last = series(laps)
-    gain = last.points[-1].gain if last.points else None
-    left = None
-    if gain is not None and last.ceiling is not None:
-        left = _exp(last.ceiling.estimate - gain.estimate)
-    return {"ceiling": _plain(antilog(last.ceiling)), "endpoint": _plain(antilog(last.endpoint)), "headroom": left}
+    left = _left(last.points[-1], last.ceiling) if last.points else None
+    found = {"ceiling": last.ceiling, "endpoint": last.endpoint, "headroom": left}
+    return {name: _plain(antilog(estimate)) for name, estimate in found.items()}
+
+
+def _left(point: Point, ceiling: Estimate | None) -> Estimate | None:
+    """As the lap itself measured it, or else from the ceiling."""
+    if point.left is not None or ceiling is None:
+        return point.left
+    return difference(ceiling, point.gain)
 
 
 def _verdict(laps: Sequence[Lap]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import throughput, timing
 from benchmarks.inference import SESSION_SPREAD
-from benchmarks.throughput import CallProducer, Rules, compared, gain_of, placed, rate_of
+from benchmarks.throughput import Rules, TimedProducer, compared, gain_of, placed, rate_of
+from benchmarks.timing import Called
 
 AT_ONCE = Rules(blocks=4, rounds=6, pause_s=0.0)
 
@@ -101,7 +102,7 @@ def test_a_producer_counts_items_of_whole_calls_with_the_price_of_calling(monkey
         now[0] += 250
 
     monkeypatch.setattr(timing, "now_ns", lambda: now[0])
-    assert CallProducer(call, np.empty(3), items=3)() == pytest.approx(3 / 250e-9)
+    assert TimedProducer(Called(call, np.empty(3)), items=3)() == pytest.approx(3 / 250e-9)
 
 
 def test_a_call_longer_than_a_sample_is_made_once(monkeypatch):
@@ -112,7 +113,7 @@ def test_a_call_longer_than_a_sample_is_made_once(monkeypatch):
         now[0] += 10**9
 
     monkeypatch.setattr(timing, "now_ns", lambda: now[0])
-    producer = CallProducer(call, np.empty(1), items=1)
+    producer = TimedProducer(Called(call, np.empty(1)), items=1)
     before = next(calls)
     producer()
     assert next(calls) == before + 2  # one call, and the look before

@@ -94,9 +94,10 @@ def test_the_rates_of_every_kind_have_intervals(evolve, few):
 def test_the_table_names_every_world(evolve, few):
     code, out, err = evolve("verdict", "--controls")
     assert code == 0, err
-    for what in ("exponential, rho 1", "A/A: all schedules", "placebo", "shuffled fitness", "no selection"):
+    for what in ("exponential, rho 1", "A/A: all schedules alike", "placebo", "shuffled fitness", "no selection"):
         assert what in out
     assert "all UNDECIDED, as they must be" in out
+    assert max(map(len, out.splitlines())) <= 80
     assert re.search(r"planted worlds, \d+% judged, \d+s left", err)
     assert err.splitlines()[-1] == "next: evolve loop batching  or  evolve verdict"
 

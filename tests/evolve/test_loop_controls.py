@@ -38,7 +38,8 @@ def _lap(number, turned):
 
 
 def _start(ceiling, **details):
-    return _lap(0, reinvestment.frozen(Estimate(ceiling, ceiling - 0.05, ceiling + 0.05), details))
+    bounds = Estimate(ceiling, ceiling - 0.05, ceiling + 0.05)
+    return _lap(0, reinvestment.Turned(gain=EXACT, engine=EXACT, ceiling=bounds, endpoint=bounds, details=details))
 
 
 def _planted(first, law, laps, noise=0.0, rng=None):
@@ -84,6 +85,21 @@ def test_a_ratio_of_rates_adds_their_errors():
     assert found.estimate == pytest.approx(math.log(400))
     assert found.high - found.estimate == pytest.approx(math.hypot(math.log(820 / 800), math.log(2 / 1.9)))
     assert found.estimate - found.low == pytest.approx(math.hypot(math.log(800 / 780), math.log(2.1 / 2)))
+
+
+def test_lap_0_knows_its_ceiling(folder):
+    same = batching.Server(folder, 3, "float64", SHORT).compared(1, 1, np.random.default_rng(0))
+    most = Estimate(*(600 * rate for rate in (same.frozen_per_s.estimate, *_ends(same.frozen_per_s))))
+    start = reinvestment.frozen(most, same, {"limit": "arithmetic"})
+    assert start.gain == start.engine == EXACT
+    assert start.ceiling.estimate == pytest.approx(math.log(600))
+    assert start.ceiling.high - start.ceiling.low > math.log(most.high / most.low)
+    assert start.details["limit"] == "arithmetic"
+    assert json.loads(json.dumps(start.details)) == start.details
+
+
+def _ends(estimate):
+    return estimate.low, estimate.high
 
 
 # ---- what is expected
@@ -218,6 +234,17 @@ def test_many_requests_a_call_are_more_a_second_than_one(folder):
     assert found.gain.estimate > math.log(10)  # 200 on a quiet machine
 
 
+def test_batching_begins_with_what_the_kernel_does_without_calls(folder, monkeypatch):
+    server = batching.Server(folder, 32, "float64", SHORT)
+    most = Estimate(9e9, 8e9, 10e9)
+    monkeypatch.setattr(server, "most_per_s", lambda _say: (most, "arithmetic"))
+    start = batching.Batching(server, lambda: None, lambda _doing: None).start()
+    # many times what calls for single requests do, and below a ceiling far above any machine's
+    assert math.log(10) < start.endpoint.estimate < start.ceiling.estimate
+    assert start.details["expected"] == batching.expected(start.endpoint.estimate)
+    assert batching.forecast([_lap(0, start)]).gain.estimate == pytest.approx(math.log(2), abs=0.05)
+
+
 def test_wrong_answers_are_no_throughput(folder, monkeypatch):
     server = batching.Server(folder, 3, "float32", SHORT)
     monkeypatch.setattr(server, "_function", lambda _x, _c, out, *_pointers: out.fill(1.0))
@@ -334,6 +361,6 @@ def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatc
 
 def test_what_is_kept_of_a_measurement_is_plain(folder):
     found = batching.Server(folder, 3, "float64", SHORT).compared(1, 2, np.random.default_rng(0))
-    details = reinvestment.turned(2.0, found, {}).details
+    details = reinvestment.turned(2.0, found).details
     assert json.loads(json.dumps(details)) == details
     assert details["throughput_per_s"] == asdict(found.present_per_s)

@@ -14,7 +14,7 @@ from known import BASELINE_S, KnownHarness, KnownSurvey, limits
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import Fresh
 from benchmarks.inference import Estimate
-from benchmarks.outcome import Samples
+from benchmarks.outcome import Noisy, Samples
 from evolve.errors import EvolveError, Interrupted
 from evolve.gate import Gate
 from evolve.loops import drive, remeasure
@@ -22,6 +22,8 @@ from evolve.loops.forecast import next_gain, unknown
 from evolve.progress import StopRequest
 from evolve.run import Admission
 from evolve.store import Machine, open_store
+from evolve.tracker.evidence import evidence_of
+from evolve.tracker.laps import series
 from evolve.tracker.status import status
 from evolve.tracker.tail import Tail
 from kernels.language import Schedule
@@ -127,6 +129,37 @@ def test_a_busy_sweep_does_not_lower_the_ceiling(store, world, monkeypatch):
         monkeypatch.setattr(f"{module}.Survey", lambda *_: KnownSurvey(next(sweeps)))
     first, second = store.laps(looped(store, laps=1).id)
     assert second.ceiling.estimate == pytest.approx(first.ceiling.estimate)
+
+
+def test_what_the_ceiling_leaves_is_measured_without_the_plain_loop(store, world):
+    """A plain loop that launches time differently, by a fifth here, blurs gain and ceiling, but not what is left."""
+
+    def blurred(harness, contestant, opponents, launches, say):
+        found = fresh(harness, contestant, opponents, launches, say)
+        plain_s = [(BASELINE_S * factor,) * 6 for factor in (0.8, 0.9, 1.1, 1.2)]
+        taken = [
+            dataclasses.replace(one, incumbent_s=s) for one, s in zip(found.samples["baseline"], plain_s, strict=True)
+        ]
+        return dataclasses.replace(found, samples={**found.samples, "baseline": taken})
+
+    world.against = blurred
+    laps = store.laps(looped(store, laps=2).id)
+    last = series(laps).points[-1]
+    assert last.left.estimate == pytest.approx(math.log(KnownHarness().time_s(laps[-1].details["schedule"]) / BOUND_S))
+    assert last.left.high - last.left.low < 0.5 * (laps[-1].ceiling.high - laps[-1].ceiling.low)
+    assert evidence_of(series(laps)).left == last.left
+
+
+def test_where_races_can_tell_nothing_launches_still_may(store, world):
+    class Busy(KnownHarness):
+        def measure(self, built, incumbent):
+            super().measure(built, incumbent)
+            return Noisy("rounds differ too much", samples=Samples((0.5,), (1.0,), 1))
+
+    world.harness = Busy
+    laps = store.laps(looped(store, laps=2).id)
+    assert not any(lap.fault for lap in laps)
+    assert laps[1].gain.estimate == pytest.approx(true_gain(laps[1]))
 
 
 @pytest.mark.usefixtures("world")

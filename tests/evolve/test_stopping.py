@@ -23,7 +23,7 @@ from evolve.search.testing import SYNTHETIC, synthetic_fitness
 from evolve.session import Session, Surroundings
 from evolve.store import Evaluation, Individual, Machine, OutcomeRecord, RunSpec, open_store
 from evolve.tracker.gain import LEAST_MEASURED, WORTH, expected_gain, gain_of
-from evolve.tracker.stopping import LEAST_EVALUATIONS, Flat, Neighbourhood, is_flat, neighbourhood
+from evolve.tracker.stopping import EXPLORED, LEAST_EVALUATIONS, Flat, Neighbourhood, is_flat, neighbourhood
 
 DRAWS = np.random.default_rng(0)
 
@@ -160,11 +160,11 @@ def test_a_search_that_has_converged_is_flat_and_one_that_climbs_is_not():
     made = replay(named("blocks"), 120)
     early = is_flat(made.individuals)
     assert not early.is_flat
-    assert early.near.explored < 0.5
+    assert early.near.explored < EXPLORED
     made.to(900)
     found = is_flat(made.individuals)
     assert found.is_flat
-    assert found.near.explored >= 0.5
+    assert found.near.explored >= EXPLORED
     assert found.recent <= WORTH
     assert "has gone flat" in found.says
     json.dumps(found.as_dict(), allow_nan=False)

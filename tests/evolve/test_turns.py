@@ -39,7 +39,7 @@ def test_gains_are_told_as_factors_and_steps_between_laps(bending):
     # two independent errors of 0.01 each
     assert laps[3]["step"]["high"] / laps[3]["step"]["estimate"] == pytest.approx(math.exp(0.01 * math.sqrt(2)))
     assert laps[0]["step"] is None
-    assert bending["headroom"] == pytest.approx(1000 / math.exp(BENDS[-1]))
+    assert bending["headroom"]["estimate"] == pytest.approx(1000 / math.exp(BENDS[-1]))
     assert json.loads(json.dumps(bending, allow_nan=False)) == bending
 
 
@@ -49,6 +49,12 @@ def test_a_step_measured_side_by_side_stands_before_the_difference_of_two_gains(
     told = turns(store, plant_loop(store, FADES, lap_2={"details": new}, lap_3={"details": old}).id)
     assert told["laps"][2]["step"]["estimate"] == pytest.approx(math.exp(0.05))
     assert told["laps"][3]["step"]["estimate"] == pytest.approx(math.exp(FADES[3] - FADES[2]))
+
+
+def test_headroom_that_a_lap_measured_itself_stands_before_ceiling_over_gain(store):
+    left = {"estimate": 0.1, "low": 0.08, "high": 0.12, "level": 0.95}
+    told = turns(store, plant_loop(store, FADES, lap_4={"details": {"left": left}}).id)
+    assert told["headroom"]["high"] == pytest.approx(math.exp(0.12))
 
 
 def test_the_verdict_is_told_as_laps_arrive(bending):
@@ -171,6 +177,11 @@ def test_the_whole_argument_fits_on_one_screen(store, bending):
     assert text.isascii()
     assert re.search(r"kernels +CAPPED since lap 3", text)
     assert re.search(r"COMPOUNDING in laps \d+ to \d+,.*CAPPED\s+since", text, re.DOTALL)
+
+
+def test_an_open_verdict_stands_beside_its_reason(store):
+    told = turns(store, plant_loop(store, FADES, lap_3={"ceiling": around(9.0)}).id)
+    assert "UNDECIDED: the ceiling changed between laps 2 and 3" in " ".join(argument([told]).split())
 
 
 def test_the_history_of_a_verdict_leaves_the_start_out(bending):
