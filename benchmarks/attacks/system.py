@@ -136,7 +136,7 @@ def memory_bomb() -> Call:
 
 @exhibit(FAMILY)
 @template("void(T[::1], T[::1], T, T[::1], T[::1])")
-def hungry(_p: Any, a: Any, _b: Any, _s: Any, out: Any, _scratch: Any) -> None:
+def hungry(_p: Any, _a: Any, _b: Any, _s: Any, out: Any, _scratch: Any) -> None:
     """Asks in compiled code for a thousand times more memory each time.
 
     Precedent: an allocation whose size is a bug.

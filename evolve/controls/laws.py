@@ -123,7 +123,14 @@ def _reinvested_law(gains: NDArray[np.float64], setting: Setting, above: tuple[f
     return reinvested(lambda lap, _capital: float(gains[lap]), math.expm1(gains[1]), ceiling, setting, len(gains) - 1)
 
 
-def reinvested(law: Callable[[int, float], float], earned: float, end: float, setting: Setting, laps: int) -> list[Lap]:
+def reinvested(
+    law: Callable[[int, float], float],
+    earned: float,
+    ceiling: float,
+    setting: Setting,
+    laps: int,
+    endpoint: float | None = None,
+) -> list[Lap]:
     """Laps as the positive controls run them: the throughput that a lap measures buys the next one's capital.
 
     C_(k+1) = C_k + C_1 S_k, see ``evolve.loops.reinvestment``: research input, engine and gain fit together, so that
@@ -132,12 +139,15 @@ def reinvested(law: Callable[[int, float], float], earned: float, end: float, se
     Args:
         law: ln S by lap and capital.
         earned: what lap 0 adds to a capital of 1.
-        end: ln of the ceiling.
+        ceiling: ln of what the machine allows.
         setting: the world's.
         laps: how many.
+        endpoint: ln of what the loop can come to, where that is measured too.
     """
     gains, capital = [START], [1.0]
     for lap in range(1, laps + 1):
         capital.append(capital[-1] + earned * math.exp(gains[-1].estimate))
         gains.append(setting.throughput.around(law(lap, capital[-1]), setting.rng))
-    return laps_of(gains, capital, ceiling=setting.measured(end, CEILING_SPREAD), engines=gains)
+    roof = setting.measured(ceiling, CEILING_SPREAD)
+    end = None if endpoint is None else setting.measured(endpoint, CEILING_SPREAD)
+    return laps_of(gains, capital, ceiling=roof, endpoint=end, engines=gains)

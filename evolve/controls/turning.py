@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evolve.controls import laws
@@ -21,6 +21,8 @@ MOST_LAPS_OFF = 1
 ENDS = math.log(600), math.log(1200)
 """Of batching, in ln S: a call from Python costs as much as so many requests."""
 CORES = 2
+OVER = math.log(1 / 0.9)
+"""By how much the machine's ceiling lies above what the kernel of batching comes to."""
 LAPS = {"batching": 16, "replicators": 9}
 """As ``evolve loop`` makes them unless told otherwise."""
 
@@ -31,30 +33,24 @@ Laps = Mapping[str, int | None]
 def requests(setting: Setting) -> bool:
     """Whether the verdict on planted batching turns when it must."""
     end = setting.rng.uniform(*ENDS)
-    share = math.exp(-end)
-    return _turns(
-        lambda capital: batching.gain_of(units(capital), share), end, batching.expected(end), setting, LAPS["batching"]
-    )
+
+    def law(_lap: int, capital: float) -> float:
+        return batching.gain_of(units(capital), math.exp(-end))
+
+    laps = laws.reinvested(law, 1.0, end + OVER, setting, LAPS["batching"], end)
+    return is_in_time(batching.expected(end), found(words(laps)))
 
 
 def robots(setting: Setting) -> bool:
     """The same of robots that buy robots, until there are no cores left for them."""
     end = math.log(CORES * replicators.WORKERS_PER_CORE)
-    return _turns(
-        lambda capital: min(math.log(units(capital)), end),
-        end,
-        replicators.expected(end),
-        setting,
-        LAPS["replicators"],
+    laps = laws.reinvested(
+        lambda _lap, capital: min(math.log(units(capital)), end), 1.0, end, setting, LAPS["replicators"]
     )
+    return is_in_time(replicators.expected(end), found(words(laps)))
 
 
 PLANTED = {"batching": requests, "replicators": robots}
-
-
-def _turns(law: Callable[[float], float], end: float, foretold: Laps, setting: Setting, laps: int) -> bool:
-    planted = laws.reinvested(lambda _lap, capital: law(capital), 1.0, end, setting, laps)
-    return is_in_time(foretold, found(words(planted)))
 
 
 def words(laps: Sequence[Lap]) -> list[str]:
