@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from evolve.tracker.laps import Point, Series
 
 NEAR = math.log(1.25)
-"""How far below the ceiling, in ln units, a champion has arrived."""
-BEYOND = math.log(1.5)
-"""How far above it the gains may be extrapolated to: an interval that reaches further says nothing of an end."""
+"""How far below a limit, in ln units, a champion has arrived; and how well a limit must be known."""
+ENDS_NEAR = math.log(1.5)
+"""How far from a limit, on either side, the gains may be extrapolated to: who approaches it as 1/k, as the best of k
+draws from a bounded tail does, is extrapolated too low by a geometric law; an interval that reaches further up says
+nothing of an end."""
 SUSTAINED = 0.95
 """Ratio, and feedback, from which on growth does not slow down: exactly exponential growth is 1."""
 
@@ -46,11 +48,22 @@ class Evidence:
         return self.ratio.first if self.ratio else 0
 
     @property
+    def limits(self) -> list[Estimate]:
+        """What bounds the gains and is known well: one that only says "up to the ceiling somewhere" limits nothing."""
+        found = (self.series.ceiling, self.series.endpoint)
+        return [limit for limit in found if limit is not None and limit.high - limit.low < NEAR]
+
+    @property
+    def limit(self) -> Estimate | None:
+        """The lowest of them."""
+        return min(self.limits, key=lambda limit: limit.estimate, default=None)
+
+    @property
     def left(self) -> Estimate | None:
-        """What the ceiling leaves, in ln units."""
-        if self.last.left is not None or self.series.ceiling is None:
+        """What the lowest limit leaves, in ln units."""
+        if self.last.left is not None or self.limit is None:
             return self.last.left
-        return difference(self.series.ceiling, self.last.gain)
+        return difference(self.limit, self.last.gain)
 
     @property
     def last_gain(self) -> Estimate:
@@ -70,13 +83,8 @@ class Evidence:
     @property
     def ends_near_a_limit(self) -> bool:
         """Whether the gains add up to what the machine, or the space, allows."""
-        limits = (self.series.ceiling, self.series.endpoint)
-        return any(self._ends_near(limit) for limit in limits if limit is not None)
-
-    def _ends_near(self, limit: Estimate) -> bool:
-        # one that only says "somewhere between here and the ceiling" limits nothing: it must itself be known
         end = self.ratio.asymptote.high if self.ratio else math.inf
-        return limit.high - limit.low < NEAR and limit.low - NEAR <= end <= limit.high + BEYOND
+        return any(limit.low - ENDS_NEAR <= end <= limit.high + ENDS_NEAR for limit in self.limits)
 
     @property
     def is_sustained(self) -> bool:

@@ -61,7 +61,7 @@ def legs_of(evidence: Evidence) -> Iterator[Leg]:
 
 
 def _arrived_leg(evidence: Evidence) -> Leg:
-    says = "what the ceiling leaves, as a factor" if evidence.left else "no ceiling was measured"
+    says = "what the ceiling, or the end of the space, leaves, as a factor" if evidence.left else "no limit is known"
     word: Literal["CAPPED", ""] = "CAPPED" if evidence.has_arrived else ""
     return Leg("arrived", says, _exp(evidence.left) if evidence.left else None, "under 1.25 for CAPPED", word)
 
@@ -84,7 +84,7 @@ def _asymptote_leg(evidence: Evidence) -> Leg:
         )
         if limit is not None
     ]
-    bar = f"from 0.8 to 1.5 times {' or '.join(limits)}, for CAPPED" if limits else "no limit is known"
+    bar = f"within 1.5x of {' or '.join(limits)}, for CAPPED" if limits else "no limit is known"
     return Leg("asymptote", "where all gains add up to, as a factor over lap 0", found, bar, "CAPPED" if ends else "")
 
 

@@ -1,7 +1,7 @@
 """The verdict on a loop, by a rule that was fixed before any loop was run.
 
-CAPPED      the champion has *arrived*: the machine's ceiling leaves it less than 1.25x; or the gains *end*: the lap
-            ratio lies below 1, and the gains add up to something near the ceiling, or near the end of the space.
+CAPPED      the champion has *arrived*: the machine's ceiling, or the end of its space, leaves it less than 1.25x; or
+            the gains *end*: the lap ratio lies below 1, and the gains add up to something within 1.5x of either.
 COMPOUNDING over four laps or more the ratio lies above 0.95 (pure exponential growth is 1, which no interval excludes
             from below), the last gain is no noise, as much returns as is needed (eta xi above 0.95), the engine is
             better than the frozen one, and the champion has not arrived.
@@ -154,9 +154,9 @@ def _overturn(evidence: Evidence, word: Word) -> str:
     laps = max(LEAST_LAPS, evidence.last.lap - evidence.first)
     if word == "COMPOUNDING":
         return f"laps whose gains shrink below {SUSTAINED} of the one before, or a ceiling within 1.25x"
-    if word == "CAPPED" and evidence.has_arrived and evidence.series.ceiling is not None:
+    if word == "CAPPED" and evidence.has_arrived and evidence.limit is not None:
         least = math.exp(evidence.last.gain.high + NEAR)
-        return f"a ceiling above {least:.4g}x (measured: {math.exp(evidence.series.ceiling.estimate):.4g}x)"
+        return f"a limit above {least:.4g}x (known: {math.exp(evidence.limit.estimate):.4g}x)"
     if word == "CAPPED":
         return f"{laps} further laps that each gain as much as the one before"
     return "see how many more laps would decide"

@@ -161,7 +161,7 @@ def test_who_has_arrived_is_capped_at_once():
     flat = (Point(0, about(0.0, 0.0), 1.0), Point(1, about(0.0), 2.0))
     found = decide(Series(flat, about(0.05)))
     assert found.verdict == "CAPPED"
-    assert "ceiling above" in found.overturn
+    assert "limit above" in found.overturn
 
 
 def test_growth_that_does_not_feed_its_engine_is_not_compounding():
