@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evolve.run import Request
     from evolve.store import Store
 
-KERNEL, SIZE, DTYPE = "matmul", "512", "float64"
+KERNEL, SIZE, DTYPE = "matmul", "500", "float64"
 LAUNCHES = 4
 LAPS = {"kernels": 4, "batching": 14}
 POLYNOMIAL = "horner"
@@ -51,7 +51,7 @@ REPORT = "All of it, as pages that need no network: first the run of step 2, the
 
 
 @options.command("demo", "evolve demo")
-@click.option("--budget", default="20s", show_default=True, help="Of the search; all else takes about four minutes.")
+@click.option("--budget", default="30s", show_default=True, help="Of the search; all else takes about four minutes.")
 @options.profile_options
 @options.wait_option
 @options.store_option
