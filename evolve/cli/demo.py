@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evolve.store import Store
 
 KERNEL, SIZE, DTYPE = "matmul", "500", "float64"
-LAUNCHES = 4
+LAUNCHES = 6
 LAPS = {"kernels": 4, "batching": 14}
 POLYNOMIAL = "horner"
 LAP = {"policy": "hot", "strategy": "genetic", "control_share": 0.15, "budget": "24evals", "launches": 6}
