@@ -38,6 +38,7 @@ format: $(STAMP) ## put the source into its form
 bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (leave it a quiet machine)
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
+	$(BIN)/evolve verdict --controls --loops 20 --results benchmarks/RESULTS.md
 	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here
