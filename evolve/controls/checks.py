@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from evolve.controls.kept import LEAST_RIGHT, Check
 from evolve.controls.rates import share, stops_check
 from evolve.controls.stops import LEAST_SAVED, recorded
-from evolve.controls.turning import LAPS, MOST_LAPS_OFF, found, is_in_time, words
+from evolve.controls.turning import LAPS, MOST_LAPS_OFF, is_in_time, words
 from evolve.loops import drive
 from evolve.loops.protocol import Around
 from evolve.progress import StopRequest
 from evolve.run import POLITE
 from evolve.store import open_store
+from evolve.tracker.turns import turned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,4 +88,4 @@ def _run(kind: str, say: Say) -> Sequence[Lap]:
 def is_right(laps: Sequence[Lap]) -> bool:
     """Whether the verdict turned where the loop foretold it in lap 0; False where it foretold nothing."""
     foretold = laps[0].details.get("expected")
-    return foretold is not None and is_in_time(foretold, found(words(laps)))
+    return foretold is not None and is_in_time(foretold, turned(words(laps)))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evolve.controls import laws
-from evolve.controls.planted import CAPPED, COMPOUNDING, Setting
+from evolve.controls.planted import Setting
 from evolve.loops import batching, replicators
 from evolve.loops.reinvestment import units
 from evolve.tracker.laps import Series, series
 from evolve.tracker.ratio import LEAST_LAPS
 from evolve.tracker.rule import word
+from evolve.tracker.turns import turned
 
 if TYPE_CHECKING:
     from evolve.store.records import Lap
@@ -38,7 +39,7 @@ def requests(setting: Setting) -> bool:
         return batching.gain_of(units(capital), math.exp(-end))
 
     laps = laws.reinvested(law, 1.0, end + OVER, setting, LAPS["batching"], end)
-    return is_in_time(batching.expected(end), found(words(laps)))
+    return is_in_time(batching.expected(end), turned(words(laps)))
 
 
 def robots(setting: Setting) -> bool:
@@ -47,7 +48,7 @@ def robots(setting: Setting) -> bool:
     laps = laws.reinvested(
         lambda _lap, capital: min(math.log(units(capital)), end), 1.0, end, setting, LAPS["replicators"]
     )
-    return is_in_time(replicators.expected(end), found(words(laps)))
+    return is_in_time(replicators.expected(end), turned(words(laps)))
 
 
 PLANTED = {"batching": requests, "replicators": robots}
@@ -62,25 +63,10 @@ def _until(laps: Sequence[Lap], last: int) -> Series:
     return series(laps[: last + 1])
 
 
-def found(verdicts: Sequence[str]) -> Laps:
-    """The last lap that was called COMPOUNDING, and the first from which on all were called CAPPED.
-
-    Args:
-        verdicts: as each lap arrived, from lap 0 on.
-    """
-    compounding = [lap for lap, verdict in enumerate(verdicts) if verdict == COMPOUNDING]
-    others = [lap for lap, verdict in enumerate(verdicts) if verdict != CAPPED]
-    capped = max(others, default=-1) + 1
-    return {
-        "last_compounding": max(compounding, default=None),
-        "first_capped": capped if capped < len(verdicts) else None,
-    }
-
-
-def is_in_time(foretold: Laps, turned: Laps) -> bool:
+def is_in_time(foretold: Laps, came: Laps) -> bool:
     """Whether both changes came where they were foretold, give or take a lap."""
-    return _is_near(_tellable(foretold["last_compounding"]), turned["last_compounding"]) and _is_near(
-        foretold["first_capped"], turned["first_capped"]
+    return _is_near(_tellable(foretold["last_compounding"]), came["last_compounding"]) and _is_near(
+        foretold["first_capped"], came["first_capped"]
     )
 
 

@@ -201,7 +201,17 @@ def _expected(laps: Sequence[Lap], shown: Sequence[Mapping[str, Any]]) -> dict[s
     expected = laps[0].details.get("expected") if laps else None
     if not expected:
         return None
-    compounding = [lap["lap"] for lap in shown if lap["verdict"] == "COMPOUNDING"]
-    capped = [lap["lap"] for lap in shown if lap["verdict"] == "CAPPED"]
-    found = {"last_compounding": max(compounding, default=None), "first_capped": min(capped, default=None)}
-    return {**expected, "found": found}
+    return {**expected, "found": turned([lap["verdict"] for lap in shown])}
+
+
+def turned(verdicts: Sequence[str]) -> dict[str, int | None]:
+    """The last lap that was called COMPOUNDING, and the first that was called CAPPED; None where none was.
+
+    Args:
+        verdicts: as each lap arrived, from lap 0 on.
+    """
+    named = {word: [lap for lap, verdict in enumerate(verdicts) if verdict == word] for word in set(verdicts)}
+    return {
+        "last_compounding": max(named.get("COMPOUNDING", ()), default=None),
+        "first_capped": min(named.get("CAPPED", ()), default=None),
+    }

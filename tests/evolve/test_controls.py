@@ -22,6 +22,7 @@ from evolve.store import LoopSpec, Machine, open_store
 from evolve.tracker.feedback import feedback
 from evolve.tracker.laps import series
 from evolve.tracker.rule import LapVerdict, decide
+from evolve.tracker.turns import turned
 
 SHARP = Noise((Estimate(1e-4, -2e-4, 4e-4), Estimate(-1e-4, -4e-4, 2e-4)), drift=0.0)
 BUSY = Path(__file__).with_name("noise_of_a_busy_machine.json")
@@ -371,10 +372,11 @@ def test_growth_that_ends_before_a_ratio_can_be_told_need_not_be_called_so():
     assert turning.is_in_time(dict.fromkeys(CHANGES, 2), {"last_compounding": None, "first_capped": 2})
 
 
-def test_a_verdict_that_is_taken_back_was_none():
+def test_a_verdict_turns_with_the_last_of_the_one_and_the_first_of_the_other():
     said = [UNDECIDED, COMPOUNDING, UNDECIDED, CAPPED, UNDECIDED, CAPPED]
-    assert turning.found(said) == {"last_compounding": 1, "first_capped": 5}
-    assert turning.found([UNDECIDED]) == {"last_compounding": None, "first_capped": None}
+    assert turned(said) == {"last_compounding": 1, "first_capped": 3}
+    assert turned([CAPPED, COMPOUNDING]) == {"last_compounding": 1, "first_capped": 0}
+    assert turned([UNDECIDED]) == {"last_compounding": None, "first_capped": None}
 
 
 @pytest.mark.parametrize("plant", turning.PLANTED.values(), ids=turning.PLANTED)
