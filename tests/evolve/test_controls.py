@@ -387,5 +387,5 @@ def test_with_little_noise_the_verdict_turns_in_time(plant):
 def test_a_loop_that_foretells_nothing_is_not_right(tmp_path):
     laps = BY_NAME["past_bend"].plant(setting()).laps
     assert not is_right(laps)
-    foretold = turning.found(turning.words(laps))
+    foretold = turned(turning.words(laps))
     assert is_right([replace(laps[0], details={"expected": foretold}), *laps[1:]])
