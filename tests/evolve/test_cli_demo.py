@@ -72,7 +72,7 @@ def test_demo_explains_each_step_and_ends_with_the_whole_argument(evolve, begun,
     said = " ".join(out.split())
     for what in ("59.0 GFLOP/s", "evolves for 3s", "vs numpy", "COMPOUNDING in laps 4 to", "kernels CAPPED since"):
         assert what in said
-    assert started.asked.size == (512, 512, 512)
+    assert started.asked.size == (500, 500, 500)
     assert [spec.kind for spec in begun] == ["kernels", "batching"]
     assert {spec.machine for spec in begun} == {known_machine.machine_id}
     last = err.splitlines()[-1]

@@ -241,7 +241,7 @@ def test_batching_begins_with_what_the_kernel_does_without_calls(folder, monkeyp
     start = batching.Batching(server, lambda: None, lambda _doing: None).start()
     # many times what calls for single requests do, and below a ceiling far above any machine's
     assert math.log(10) < start.endpoint.estimate < start.ceiling.estimate
-    assert start.details["expected"] == batching.expected(start.endpoint.estimate)
+    assert start.details["expected"] == batching.expected(start.ceiling.estimate)
     assert batching.forecast([_lap(0, start)]).gain.estimate == pytest.approx(math.log(2), abs=0.05)
 
 
