@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,12 +84,13 @@ def admission(*, wait: bool, anyway: bool = False, is_quiet: bool = False) -> Ad
 
 
 def _say_found(line: str) -> None:
-    click.echo(line, err=True)
+    # not by click: it writes past the live view, which then leaves a torn copy of itself behind
+    sys.stderr.write(f"{line}\n")
 
 
 def say_waiting(holder: Holder) -> None:
     """Tell whom a command waits for."""
-    click.echo(f"waiting until another evolve has measured ({holder})", err=True)
+    sys.stderr.write(f"waiting until another evolve has measured ({holder})\n")
 
 
 def _restrict(_context: click.Context, _option: click.Parameter, isa: str | None) -> None:
