@@ -129,10 +129,11 @@ def speedup_estimate(candidate_s: ArrayLike, incumbent_s: ArrayLike, level: floa
     Returns:
         The estimate; its interval is ``(0, inf)`` with too few rounds for the level.
     """
-    return _exponential(median_estimate(log_ratios(candidate_s, incumbent_s), level))
+    return exponential(median_estimate(log_ratios(candidate_s, incumbent_s), level))
 
 
-def _exponential(estimate: Estimate) -> Estimate:
+def exponential(estimate: Estimate) -> Estimate:
+    """Of an estimate in ln units the factor itself; what no float64 can hold is inf."""
     with np.errstate(over="ignore"):
         centre, low, high = np.exp([estimate.estimate, estimate.low, estimate.high])
     return Estimate(float(centre), float(low), float(high), estimate.level)
@@ -162,10 +163,10 @@ def hierarchical_speedup(
         raise ValueError("a speedup needs at least one launch, and at least one round in each")
     centre = float(np.median([np.median(rounds) for rounds in ratios]))
     if len(ratios) == 1:
-        return _exponential(Estimate(centre, -math.inf, math.inf, level))
+        return exponential(Estimate(centre, -math.inf, math.inf, level))
     drawn = np.median(_resampled_medians(ratios, rng, resamples), axis=1)
     ends = centre + _expansion(len(ratios), level) * (np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - centre)
-    return _exponential(Estimate(centre, float(ends[0]), float(ends[1]), level))
+    return exponential(Estimate(centre, float(ends[0]), float(ends[1]), level))
 
 
 def _expansion(launches: int, level: float) -> float:
@@ -221,6 +222,20 @@ def launches_estimate(builds: Sequence[Sequence[float]], miss: float = 0.025) ->
 SESSION_SPREAD = 0.01
 """By how much, in ln units, the truth itself moves from one session on a machine to the next: what no launch of one
 session shows."""
+
+
+def across_sessions(medians: Sequence[float]) -> Estimate:
+    """The mean of what launches, or blocks, of one session found, as other sessions will find it.
+
+    Measurements that are to be held against each other are minutes apart, and the machine's truth moves by
+    ``SESSION_SPREAD`` meanwhile, which nothing in one of them shows: it adds in quadrature to the t interval.
+
+    Args:
+        medians: ln ratios, one of each; two at least.
+    """
+    found = launches_estimate([[value] for value in medians])
+    half = math.hypot(found.high - found.estimate, 1.96 * SESSION_SPREAD)
+    return Estimate(found.estimate, found.estimate - half, found.estimate + half, found.level)
 
 
 def repeat_interval(confidence: Estimate, session_spread: float = SESSION_SPREAD) -> Estimate:

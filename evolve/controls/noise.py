@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.inference import SESSION_SPREAD, Estimate
+from benchmarks.inference import SESSION_SPREAD, Estimate, across_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,11 +99,9 @@ class Recorded:
 
     def fresh(self) -> Noise:
         """Laps of launches drawn from all: they know nothing of each other, so that their order means nothing."""
-        from evolve.loops.remeasure import gain_of  # noqa: PLC0415 - imports the harness
-
         rng = np.random.default_rng(0)
         subsets = (rng.choice(self.launches, LAUNCHES_OF_LAP, replace=False) for _ in range(_SUBSETS))
-        return Noise(tuple(gain_of([*map(float, one)]) for one in subsets))
+        return Noise(tuple(across_sessions([*map(float, one)]) for one in subsets))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

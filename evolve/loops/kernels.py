@@ -17,12 +17,12 @@ import kernels
 from benchmarks.contestant import Task
 from benchmarks.fresh import AGAINST_PLAIN, Opponent, against
 from benchmarks.harness import Harness
-from benchmarks.inference import Estimate, launches_estimate
+from benchmarks.inference import Estimate, across_sessions, launches_estimate
 from evolve.budget import Budget
 from evolve.errors import Interrupted
 from evolve.loops.forecast import next_gain, unknown
 from evolve.loops.protocol import LapFailedError, Turned
-from evolve.loops.remeasure import champion_of, gain_of, medians, remeasure
+from evolve.loops.remeasure import champion_of, medians, remeasure
 from evolve.paths import source_folder
 from evolve.publish import PLAIN
 from evolve.run import Request, resume, start
@@ -79,7 +79,7 @@ class Kernels:
                 "limit": bound.limit,
                 "bound_time_s": bound.time_s,
                 "time_s": float(np.median([np.median(one.candidate_s) for one in launches])),
-                "itself": gain_of(medians(launches)),
+                "itself": across_sessions(medians(launches)),
             },
         )
 

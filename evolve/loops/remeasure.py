@@ -6,7 +6,6 @@ The step against the champion before comes from the same launches, so that what 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, Fresh, Opponent, against
-from benchmarks.inference import SESSION_SPREAD, Estimate, launches_estimate, log_ratios
+from benchmarks.inference import Estimate, across_sessions, launches_estimate, log_ratios
 from benchmarks.outcome import Noisy
 from evolve.errors import Interrupted
 from evolve.publish import PLAIN, keep
@@ -99,7 +98,7 @@ def _attempts(session: Session, before: Schedule | None) -> Iterator[tuple[Indiv
 
 def _promotion(fresh: Fresh) -> dict[str, Any]:
     """That it is the champion wherever it beats lap 0: whether it replaces the one before, the lap decides."""
-    gain = gain_of(medians(fresh.samples[PLAIN]))
+    gain = across_sessions(medians(fresh.samples[PLAIN]))
     return {"is_promoted": gain.low > 0, "least_gain": 0.0, "flags": fresh.flags, "decisions": []}
 
 
@@ -111,20 +110,6 @@ def medians(launches: Sequence[Any]) -> list[float]:
     """
     sides = [vars(one) if not isinstance(one, dict) else one for one in launches]
     return [float(np.median(log_ratios(side["candidate_s"], side["incumbent_s"]))) for side in sides]
-
-
-def gain_of(values: Sequence[float]) -> Estimate:
-    """The ln S of a lap from its launches' medians.
-
-    Laps are measured minutes apart, and a machine's truth moves by ``SESSION_SPREAD`` from one session to the next:
-    the t interval over launches cannot know that, so it is added in quadrature.
-
-    Args:
-        values: ``(n_launches,)``, two at least.
-    """
-    found = launches_estimate([[value] for value in values])
-    half = math.hypot(found.high - found.estimate, 1.96 * SESSION_SPREAD)
-    return Estimate(found.estimate, found.estimate - half, found.estimate + half)
 
 
 @dataclass(frozen=True)
@@ -161,6 +146,8 @@ def champion_of(publication: Publication, found: Mapping[str, Value], before: Ma
     step = launches_estimate([[value] for value in medians(peer)]) if peer else None
     if before and step and step.low <= 0:
         # a slow plain loop takes part in the first launches only
-        gain = gain_of([a - b for a, b in zip(medians(plain), medians(peer), strict=False)])
+        gain = across_sessions([a - b for a, b in zip(medians(plain), medians(peer), strict=False)])
         return Champion(before, False, gain, step, [one["incumbent_s"] for one in peer])
-    return Champion(found, dict(found) != before, gain_of(medians(plain)), step, [one["candidate_s"] for one in plain])
+    return Champion(
+        found, dict(found) != before, across_sessions(medians(plain)), step, [one["candidate_s"] for one in plain]
+    )

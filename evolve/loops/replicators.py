@@ -26,7 +26,7 @@ import kernels
 from benchmarks.inference import Estimate
 from benchmarks.peaks import without_lock
 from benchmarks.team import bind_to
-from benchmarks.throughput import Compared, Producer, Rules, compared, rate_of
+from benchmarks.throughput import Compared, Producer, Rules, compared, rate_of, relative_width, until_known
 from evolve.loops import reinvestment
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.paths import source_folder
@@ -117,6 +117,9 @@ class Hall:
 
     def most_per_s(self) -> Estimate:
         """Pieces of work a second that the cores finish one by one, without a pause, together."""
+        return until_known(self._cores_together, relative_width, self.rules)
+
+    def _cores_together(self) -> Estimate:
         return rate_of([[self._cores_alone() for _ in range(self.rules.rounds)] for _ in range(self.rules.blocks)])
 
     def _cores_alone(self) -> float:

@@ -20,9 +20,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.inference import exponential
 from evolve.report.outlook import gained
 from evolve.report.quantities import clock, factor, number, percent, rate, seconds, speedup, terms
-from evolve.tracker.curve import as_speedup
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -214,7 +214,7 @@ def _luck(prospect: Prospect | None) -> str | None:
     if prospect is None or (point := prospect.luck) is None:
         return None
     search = f", the search then {factor(math.exp(prospect.search))}" if math.isfinite(prospect.search) else ""
-    return f"{speedup(as_speedup(point.fitness).as_dict())} in {point.n} draws{search}"
+    return f"{speedup(exponential(point.fitness).as_dict())} in {point.n} draws{search}"
 
 
 def _to_come(prospect: Prospect | None) -> str | None:

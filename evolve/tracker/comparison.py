@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evolve.tracker.curve import as_speedup, best_so_far, paid
+from benchmarks.inference import exponential
+from evolve.tracker.curve import best_so_far, paid
 from evolve.tracker.luck import surpassing
 from evolve.tracker.null import Null, NullPoint, lead
 from evolve.tracker.records import records
@@ -31,7 +32,7 @@ def comparison(individuals: Sequence[Individual], bound: Bound | None, rng: np.r
     whole = null.best_of(n) if null else None
     carried = whole or (null.furthest(n) if null else None)
     return {
-        "best_of_n": as_speedup(whole.fitness).as_dict() if whole else None,
+        "best_of_n": exponential(whole.fitness).as_dict() if whole else None,
         "n": n,
         "control": len(draws),
         "measured": sum(i.fitness is not None for i in draws),
@@ -48,7 +49,7 @@ def _carried(individuals: Sequence[Individual], point: NullPoint) -> dict[str, A
     is_known = math.isfinite(best)
     return {
         "n": point.n,
-        "best_of_n": as_speedup(point.fitness).as_dict(),
+        "best_of_n": exponential(point.fitness).as_dict(),
         "is_extrapolated": point.is_extrapolated,
         "search": math.exp(best) if is_known else None,
         "lead": lead(best, point).as_dict() if is_known else None,

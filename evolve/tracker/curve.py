@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.inference import Estimate
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -73,9 +71,3 @@ def evaluations_since_improvement(individuals: Sequence[Individual]) -> int | No
     """How many evaluations the champion has outlived; None while there is none."""
     found = improvements(individuals)
     return len(paid(individuals)) - found[-1].evaluations if found else None
-
-
-def as_speedup(gain: Estimate) -> Estimate:
-    """An estimate in ln units as a factor of speed; an end beyond all bounds stays there."""
-    high = math.exp(gain.high) if gain.high < math.inf else math.inf
-    return Estimate(math.exp(gain.estimate), math.exp(gain.low), high, gain.level)

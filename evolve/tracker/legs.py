@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.inference import Estimate
+from benchmarks.inference import Estimate, exponential
 from evolve.tracker.evidence import NEAR, SUSTAINED, Evidence
 
 
@@ -38,7 +38,7 @@ def legs_of(evidence: Evidence) -> Iterator[Leg]:
     yield Leg(
         "growing",
         "the last lap's own gain, as a factor",
-        _exp(evidence.last_gain),
+        exponential(evidence.last_gain),
         "above 1 for COMPOUNDING",
         "COMPOUNDING" if evidence.grows else "CAPPED" if evidence.last_gain.high < NEAR / 4 else "",
     )
@@ -54,7 +54,7 @@ def legs_of(evidence: Evidence) -> Iterator[Leg]:
         "the engine against its frozen former self, as a factor"
         if evidence.last.engine
         else "the loop leaves its engine as it is",
-        _exp(evidence.last.engine) if evidence.last.engine else None,
+        exponential(evidence.last.engine) if evidence.last.engine else None,
         "above 1 for COMPOUNDING",
         "COMPOUNDING" if evidence.beats_frozen else "CAPPED",
     )
@@ -63,7 +63,7 @@ def legs_of(evidence: Evidence) -> Iterator[Leg]:
 def _arrived_leg(evidence: Evidence) -> Leg:
     says = "what the ceiling, or the end of the space, leaves, as a factor" if evidence.left else "no limit is known"
     word: Literal["CAPPED", ""] = "CAPPED" if evidence.has_arrived else ""
-    return Leg("arrived", says, _exp(evidence.left) if evidence.left else None, "under 1.25 for CAPPED", word)
+    return Leg("arrived", says, exponential(evidence.left) if evidence.left else None, "under 1.25 for CAPPED", word)
 
 
 def _ratio_leg(evidence: Evidence) -> Leg:
@@ -75,7 +75,7 @@ def _ratio_leg(evidence: Evidence) -> Leg:
 
 def _asymptote_leg(evidence: Evidence) -> Leg:
     ends = evidence.fades and evidence.ends_near_a_limit
-    found = _exp(evidence.ratio.asymptote) if evidence.ratio else None
+    found = exponential(evidence.ratio.asymptote) if evidence.ratio else None
     limits = [
         f"{math.exp(limit.estimate):.4g}x, {name}"
         for name, limit in (
@@ -92,11 +92,3 @@ def _above(found: Estimate | None, bar: float) -> Literal["CAPPED", "COMPOUNDING
     if found is None:
         return ""
     return "COMPOUNDING" if found.low > bar else "CAPPED" if found.high < bar else ""
-
-
-def _exp(found: Estimate) -> Estimate:
-    return Estimate(_factor(found.estimate), _factor(found.low), _factor(found.high), found.level)
-
-
-def _factor(log: float) -> float:
-    return math.exp(log) if log < 700 else math.inf

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.inference import Estimate, exponential
 from evolve.tracker.amdahl import waterfall
 from evolve.tracker.asymptote import asymptote
 from evolve.tracker.breakeven import break_evens
 from evolve.tracker.checkpoints import checkpoints, points
-from evolve.tracker.curve import as_speedup, paid
+from evolve.tracker.curve import paid
 from evolve.tracker.front import front
 from evolve.tracker.gain import expected_gain
 from evolve.tracker.null import cap_of, control_scores
@@ -22,7 +23,6 @@ from evolve.tracker.tail import tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.inference import Estimate
     from evolve.store import Individual, Run, Store
     from evolve.tracker.asymptote import Asymptote
     from evolve.tracker.checkpoints import Axis
@@ -93,7 +93,7 @@ def _flat(store: Store, run: Run, individuals: Sequence[Individual]) -> dict[str
 def _asymptote(found: Asymptote | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    ends = as_speedup(found.gain).as_dict() if found.gain else None
+    ends = exponential(found.gain).as_dict() if found.gain else None
     return {"speedup": ends, "law": found.law, "points": found.points, "refused": list(found.refused)}
 
 
@@ -111,6 +111,6 @@ def _tail(found: Tail | None, cap: float) -> dict[str, Any] | None:
         return None
     return {
         **found.as_dict(),
-        "endpoint": as_speedup(found.endpoint).as_dict(),
+        "endpoint": exponential(found.endpoint).as_dict(),
         "is_seen": _end(found, cap) is not None,
     }

@@ -140,6 +140,8 @@ def _why_undecided(evidence: Evidence) -> Iterator[str]:
     laps = len(evidence.series.points) - 1
     if evidence.ratio is None:
         yield f"{laps} lap{'s' if laps > 1 else ''}: a ratio takes {LEAST_LAPS} after lap 0"
+    elif evidence.fades and not evidence.limits:
+        yield "gains shrink, but no limit is known to within 1.25x to which they could be said to come"
     elif evidence.fades:
         yield "gains shrink, but end neither near the ceiling nor near the end of the space"
     elif not evidence.grows:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.inference import Estimate, log_ratios
+from benchmarks.inference import Estimate, exponential, log_ratios
 from benchmarks.outcome import Measured
-from evolve.tracker.curve import as_speedup, champion, paid
+from evolve.tracker.curve import champion, paid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class Part:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, as factors of speed."""
-        return {"names": list(self.names), "left": as_speedup(self.gain).as_dict()}
+        return {"names": list(self.names), "left": exponential(self.gain).as_dict()}
 
 
 @dataclass(frozen=True)

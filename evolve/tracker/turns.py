@@ -6,7 +6,7 @@ import math
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.inference import Estimate
+from benchmarks.inference import Estimate, exponential
 from evolve.store.rows import plain
 from evolve.tracker.evidence import difference
 from evolve.tracker.laps import series
@@ -127,9 +127,7 @@ def _step(before: Lap | None, after: Lap) -> Estimate | None:
 
 def antilog(estimate: Estimate | None) -> Estimate | None:
     """Of a logarithm the number itself."""
-    if estimate is None:
-        return None
-    return Estimate(_exp(estimate.estimate), _exp(estimate.low), _exp(estimate.high), estimate.level)
+    return exponential(estimate) if estimate else None
 
 
 def _exp(value: float) -> float:

@@ -42,6 +42,27 @@ def test_both_sides_are_made_anew_for_each_block_behind_a_look_at_the_user():
     assert (found.frozen_per_s.estimate, found.present_per_s.estimate) == pytest.approx((1, 2))
 
 
+def _measured(*widths):
+    taken = iter(widths)
+    return lambda: next(taken)
+
+
+def test_what_is_known_well_enough_is_measured_once():
+    assert throughput.until_known(_measured(0.09), float, AT_ONCE) == 0.09
+
+
+def test_a_busy_minute_is_measured_anew_and_the_narrowest_interval_counts():
+    assert throughput.until_known(_measured(0.4, 0.3, 0.05), float, AT_ONCE) == 0.05
+    assert throughput.until_known(_measured(0.4, 0.2, 0.3, 0.5), float, AT_ONCE) == 0.2
+
+
+def test_a_comparison_is_as_wide_as_the_rate_that_a_ceiling_is_divided_by():
+    steady = _drifting(1.0)
+    assert compared(lambda: (steady(100.0), steady(300.0)), AT_ONCE).width < AT_ONCE.known_to
+    drifting = _drifting()
+    assert compared(lambda: (drifting(100.0), drifting(300.0)), AT_ONCE).width > AT_ONCE.known_to
+
+
 def test_who_looks_may_end_it():
     def look():
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from known import BASELINE_S, KnownHarness, KnownSurvey, limits
 
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import Fresh
-from benchmarks.inference import Estimate
+from benchmarks.inference import SESSION_SPREAD, Estimate, across_sessions
 from benchmarks.outcome import Noisy, Samples
 from evolve.errors import EvolveError, Interrupted
 from evolve.gate import Gate
@@ -328,8 +328,8 @@ def test_the_interval_of_a_lap_holds_the_truth_though_sessions_differ():
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(2000):
-        session = rng.normal(0.5, remeasure.SESSION_SPREAD)
-        found = remeasure.gain_of(session + rng.normal(0, 0.013, 5))
+        session = rng.normal(0.5, SESSION_SPREAD)
+        found = across_sessions(session + rng.normal(0, 0.013, 5))
         hits += found.low <= 0.5 <= found.high
     assert 0.95 <= hits / 2000 <= 0.99
 
