@@ -36,6 +36,10 @@ Pair = Callable[[], tuple[Producer, Producer]]
 PAGE_BYTES, LINE_BYTES = 4096, 64
 MOST_RETAKES = 2
 """For every round of a block: on a core that is shared with others all the time no more than so many help."""
+LEAST_OF_USUAL = 0.9
+"""Rate of the frozen side, below which the machine is not what it was: quiet blocks differ by 3 %, others by 15 up."""
+PATIENCE_S, PUT_OFF_S = 20.0, 0.5
+"""How long a measurement waits in all for the machine it knows, and how long until it looks again."""
 LONG_S = 0.05
 """Rounds longer than this are not taken again: what disturbs them is a small part of them."""
 
@@ -67,12 +71,14 @@ class Compared:
         gain: ln of the present throughput over the frozen one.
         frozen_per_s: items a second, by the blocks' medians.
         present_per_s: the same of the present configuration.
+        left: ln of what is possible over the present throughput, where it took part.
         blocks: ln ratios of the rounds, block by block.
     """
 
     gain: Estimate
     frozen_per_s: Estimate
     present_per_s: Estimate
+    left: Estimate | None
     blocks: tuple[tuple[float, ...], ...]
 
     @property
@@ -96,32 +102,60 @@ def until_known(measure: Callable[[], Found], width: Callable[[Found], float], r
     return found
 
 
-def compared(pair: Pair, rules: Rules, between: Callable[[], None] | None = None) -> Compared:
+def compared(
+    pair: Pair,
+    rules: Rules,
+    between: Callable[[], None] | None = None,
+    usual_per_s: float = 0.0,
+    most: Producer | None = None,
+) -> Compared:
     """Measure a present configuration against a frozen one.
 
     Args:
         pair: makes both, once a block.
         rules: how much.
         between: called before each block; what it raises ends the measurement.
+        usual_per_s: rate of the frozen side, as it is known.
+        most: what both can come to at most takes part in every round.
     """
-    return until_known(partial(_compared, pair, rules, between), lambda found: found.width, rules)
+    block = partial(_block, pair, rules.rounds, most)
+    return until_known(lambda: _compared(block, rules, between, usual_per_s), lambda found: found.width, rules)
 
 
-def _compared(pair: Pair, rules: Rules, between: Callable[[], None] | None) -> Compared:
-    rates = []
-    for block in range(rules.blocks):
+def _compared(
+    block: Callable[[], NDArray[np.float64]], rules: Rules, between: Callable[[], None] | None, usual_per_s: float
+) -> Compared:
+    rates: list[NDArray[np.float64]] = []
+    until_s = time.monotonic() + PATIENCE_S
+    while len(rates) < rules.blocks:
         if between is not None:
             between()
-        if block:
+        if rates:
             time.sleep(rules.pause_s)
-        rates.append(_block(*pair(), rules.rounds))
-    blocks = tuple(tuple(map(float, np.log(rate[:, 1] / rate[:, 0]))) for rate in rates)
-    frozen_per_s, present_per_s = (rate_of([rate[:, side] for rate in rates]) for side in (0, 1))
-    return Compared(gain_of(blocks), frozen_per_s, present_per_s, blocks)
+        found = block()
+        if np.median(found[:, 0]) >= LEAST_OF_USUAL * usual_per_s or time.monotonic() > until_s:
+            rates.append(found)
+        else:
+            time.sleep(PUT_OFF_S)
+    return _summary(rates)
 
 
-def _block(frozen: Producer, present: Producer, rounds: int) -> NDArray[np.float64]:
-    """``(rounds, 2)`` rates; who comes first takes turns."""
+def _summary(rates: Sequence[NDArray[np.float64]]) -> Compared:
+    frozen, present, *most = ([rate[:, side] for rate in rates] for side in range(rates[0].shape[1]))
+    blocks = _log_ratios(present, frozen)
+    left = gain_of(_log_ratios(most[0], present)) if most else None
+    return Compared(gain_of(blocks), rate_of(frozen), rate_of(present), left, blocks)
+
+
+def _log_ratios(
+    above: Sequence[NDArray[np.float64]], below: Sequence[NDArray[np.float64]]
+) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(map(float, np.log(a / b))) for a, b in zip(above, below, strict=True))
+
+
+def _block(pair: Pair, rounds: int, most: Producer | None) -> NDArray[np.float64]:
+    """``(rounds, 2)`` rates, or 3 with what is possible; who comes first takes turns."""
+    frozen, present = pair()
     left = MOST_RETAKES * rounds
     taken = []
     for is_frozen_first in itertools.islice(itertools.cycle((True, False)), rounds):
@@ -129,7 +163,7 @@ def _block(frozen: Producer, present: Producer, rounds: int) -> NDArray[np.float
         while is_disturbed and left > 0:
             left -= 1
             rates, is_disturbed = _round(frozen, present, is_frozen_first)
-        taken.append(rates)
+        taken.append(rates if most is None else (*rates, most()))
     return np.array(taken)
 
 

@@ -105,18 +105,25 @@ class Server:
         return x, c, out
 
     def compared(
-        self, frozen: int, present: int, rng: np.random.Generator, between: Callable[[], None] | None = None
+        self,
+        frozen: int,
+        present: int,
+        rng: np.random.Generator,
+        between: Callable[[], None] | None = None,
+        usual_per_s: float = 0.0,
     ) -> Compared:
         """Requests a second with batches of one size against another, on one core."""
-        return self._compared(lambda: (self.called(frozen, rng), self.called(present, rng)), between)
+        return self._compared(lambda: (self.called(frozen, rng), self.called(present, rng)), between, usual_per_s)
 
-    def without_calls(self, rng: np.random.Generator, between: Callable[[], None] | None = None) -> Compared:
+    def without_calls(
+        self, rng: np.random.Generator, between: Callable[[], None] | None = None, usual_per_s: float = 0.0
+    ) -> Compared:
         """The kernel by itself against batches of one: what no batch can exceed."""
-        return self._compared(lambda: (self.called(1, rng), self.driven(rng)), between)
+        return self._compared(lambda: (self.called(1, rng), self.driven(rng)), between, usual_per_s)
 
-    def _compared(self, pair: Pair, between: Callable[[], None] | None) -> Compared:
+    def _compared(self, pair: Pair, between: Callable[[], None] | None, usual_per_s: float) -> Compared:
         with bound_to_last_core():
-            return compared(pair, self.rules, between)
+            return compared(pair, self.rules, between, usual_per_s)
 
     def most_per_s(self, say: Callable[[str], None]) -> tuple[Estimate, str]:
         """Requests a second that the machine allows at most, and what it is that limits them: measured anew."""
@@ -148,12 +155,13 @@ class Batching:
         rng = np.random.default_rng(0)
         most, limit = self.server.most_per_s(self._say)
         self._say("the kernel without calls, and a batch of 1 against itself")
-        end = self.server.without_calls(rng, self._between).gain
-        same = self.server.compared(1, 1, rng, self._between)
+        usual_per_s = self.server.compared(1, 1, rng, self._between).frozen_per_s.estimate
+        free = self.server.without_calls(rng, self._between, usual_per_s)
+        same = self.server.compared(1, 1, rng, self._between, free.frozen_per_s.estimate)
         # a busy moment lowers either of the two: in eight starts the ceiling was 612x to 841x, the kernel 541x to 676x
-        highest = max(end.estimate, reinvestment.ratio_to(most, same.frozen_per_s).estimate)
+        highest = max(free.gain.estimate, reinvestment.ratio_to(most, same.frozen_per_s).estimate)
         shown = {"limit": limit, "endpoint_by": BY_ITSELF, "expected": expected(highest)}
-        return replace(reinvestment.frozen(most, same, shown), endpoint=end)
+        return replace(reinvestment.frozen(most, same, shown), endpoint=free.gain)
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""
@@ -164,7 +172,8 @@ class Batching:
         capital = reinvestment.next_capital(laps)
         batch = reinvestment.units(capital)
         self._say(f"a batch of {batch} against a batch of 1")
-        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between))
+        usual_per_s = float(laps[0].details["throughput_per_s"]["estimate"])
+        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between, usual_per_s))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -72,6 +72,7 @@ def turned(capital: float, found: Compared) -> Turned:
         "units": units(capital),
         "frozen_per_s": found.frozen_per_s.as_dict(),
         "throughput_per_s": found.present_per_s.as_dict(),
+        "left": found.left.as_dict() if found.left else None,
         "blocks": [list(block) for block in found.blocks],
     }
     return Turned(gain=found.gain, engine=found.gain, inputs=capital, details=details)

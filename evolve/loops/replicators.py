@@ -46,7 +46,7 @@ MOST_CORES = 8
 """Robots pass the interpreter's lock on twice for a piece of work; 8 cores ask for it 16,000 times a second."""
 SAMPLE_S = 0.1
 """Least time of a sample: three pieces of work of a robot that is alone, where those take longer."""
-RULES = Rules(blocks=6, rounds=2, pause_s=0.05)
+RULES = Rules(blocks=6, rounds=2, pause_s=0.05, most=2)
 
 Piece = Callable[[], object]
 """One piece of work, done without the interpreter's lock."""
@@ -110,8 +110,12 @@ class Hall:
         self, frozen: int, present: int, rng: np.random.Generator, between: Callable[[], None] | None = None
     ) -> Compared:
         """Pieces of work a second of one number of robots against another."""
+
+        def pair() -> tuple[Producer, Producer]:
+            return self.crew(frozen, rng), self.crew(present, rng)
+
         try:
-            return compared(lambda: (self.crew(frozen, rng), self.crew(present, rng)), self.rules, between)
+            return compared(pair, self.rules, between, most=self._cores_alone)
         except RuntimeError as error:  # what Python says where the system has no thread left
             raise LapFailedError(f"{present} robots are more threads than this system gives: {error}") from error
 

@@ -63,6 +63,32 @@ def test_a_comparison_is_as_wide_as_the_rate_that_a_ceiling_is_divided_by():
     assert compared(lambda: (drifting(100.0), drifting(300.0)), AT_ONCE).width > AT_ONCE.known_to
 
 
+def test_what_is_possible_takes_part_and_what_is_left_of_it_comes_from_the_same_rounds():
+    producer = _drifting()
+    found = compared(lambda: (producer(100.0), producer(300.0)), AT_ONCE, most=producer(600.0))
+    assert found.left is not None
+    # it is always the last of a round: the drift of one sample and a half is in it
+    assert found.left.estimate == pytest.approx(math.log(2 * 0.9**1.5), abs=0.01)
+
+
+def test_blocks_in_which_the_frozen_side_is_slower_than_ever_are_put_off(monkeypatch):
+    monkeypatch.setattr(throughput, "PUT_OFF_S", 0.0)
+    speeds = itertools.chain([1.0, 0.7, 0.7, 0.95, 0.6], itertools.repeat(1.0))
+
+    def pair():
+        speed = next(speeds)
+        return lambda: 100.0 * speed, lambda: 300.0
+
+    found = compared(pair, AT_ONCE, usual_per_s=100.0)
+    assert [block[0] for block in found.blocks] == pytest.approx([math.log(3), math.log(3 / 0.95), *[math.log(3)] * 2])
+
+
+def test_a_machine_that_stays_slow_is_measured_as_it_is(monkeypatch):
+    monkeypatch.setattr(throughput, "PATIENCE_S", 0.0)
+    found = compared(lambda: (lambda: 50.0, lambda: 100.0), AT_ONCE, usual_per_s=100.0)
+    assert found.gain.estimate == pytest.approx(math.log(2))
+
+
 def test_who_looks_may_end_it():
     def look():
         raise KeyboardInterrupt
