@@ -105,6 +105,7 @@ class _Inputs:
 
     values: tuple[Any, ...]
     expected: NDArray[np.float64]
+    scale: NDArray[np.float64]
 
 
 class _View:
@@ -123,7 +124,7 @@ class _View:
 
     def solved(self, values: tuple[Any, ...]) -> _Inputs:
         truth = np.ascontiguousarray(self.kernel.reference(*values), dtype=np.float64)
-        return _Inputs(values, truth.reshape(-1))
+        return _Inputs(values, truth.reshape(-1), self.kernel.scale(truth).reshape(-1))
 
     def arrays(self, inputs: _Inputs) -> Iterator[tuple[int, NDArray[Any]]]:
         """Where in the child each input array lies, and its values."""
@@ -188,7 +189,8 @@ class _View:
         """Compare what lies in the child with the truth."""
         out = np.empty(inputs.expected.size, self.task.dtype)
         self.memory.read(self.out_address, out)
-        error, allowed = worst_error(out, inputs.expected), self.kernel.tolerance(self.task.size, self.task.dtype)
+        error = worst_error(out, inputs.expected, inputs.scale)
+        allowed = self.kernel.tolerance(self.task.size, self.task.dtype)
         if not error <= allowed:
             raise CaughtError(
                 f"on inputs that only the parent knows: relative error {error:.3g}, allowed {allowed:.3g}"
@@ -271,6 +273,10 @@ def _run(view: _View, change: _Change, calls: int, delays_s: list[float], delays
     return reach.processor_s(view.memory.pid) - before_s
 
 
+def _is_changeable(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.size > 0 and value.dtype.kind == "f"
+
+
 @dataclass(frozen=True)
 class _Change:
     """Two states of the inputs that differ in one element.
@@ -292,7 +298,8 @@ class _Change:
         """A change that shows in the output; None where several drawn ones do not."""
         before, other = problems
         found = [*zip(view.addresses, before.values, other.values, strict=True)]
-        places = [k for k, value in enumerate(before.values) if isinstance(value, np.ndarray) and value.size]
+        # an integer may be an index: one that does not fit the others points anywhere
+        places = [k for k, value in enumerate(before.values) if _is_changeable(value)]
         for _ in range(ATTEMPTS if places else 0):
             which = int(rng.choice(places))
             address, value, replacement = found[which]
@@ -302,7 +309,7 @@ class _Change:
             after = view.solved((*before.values[:which], changed, *before.values[which + 1 :]))
             shift = np.abs(after.expected - before.expected)
             where = int(np.argmax(shift))
-            if shift[where] > 4 * view.kernel.tolerance(view.task.size, view.task.dtype) * abs(before.expected[where]):
+            if shift[where] > 4 * view.kernel.tolerance(view.task.size, view.task.dtype) * before.scale[where]:
                 elements = (value.reshape(-1)[at : at + 1].copy(), changed.reshape(-1)[at : at + 1].copy())
                 return cls((before, after), address + at * value.itemsize, elements, where)
         return None

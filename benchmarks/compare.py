@@ -18,14 +18,17 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @compiled
-def worst_error(got: Any, expected: Any) -> float:
-    """The largest relative error of flat ``got`` against flat ``expected``; inf where NaN stands on one side only."""
+def worst_error(got: Any, expected: Any, scale: Any) -> float:
+    """The largest error of flat ``got`` against flat ``expected``, relative to ``scale``, number by number.
+
+    It is inf where NaN stands on one side only.
+    """
     worst = 0.0
     for i in range(expected.size):
         g, e = float(got[i]), float(expected[i])
         if g == e or (math.isnan(g) and math.isnan(e)):
             continue
-        error = abs(g - e) / abs(e)
+        error = abs(g - e) / scale[i]
         if not error <= worst:
             worst = math.inf if math.isnan(error) else error
     return worst

@@ -12,7 +12,7 @@ from benchmarks.compare import worst_error
 
 for _dtype in (np.float32, np.float64):
     # the first call in a process sets Numba up, and compiles or loads what every child calls
-    worst_error(np.ones(1, _dtype), np.ones(1))
+    worst_error(np.ones(1, _dtype), np.ones(1), np.ones(1))
 
 core_clock_hz(1)
 

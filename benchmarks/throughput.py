@@ -38,7 +38,7 @@ MOST_RETAKES = 2
 """For every round of a block: on a core that is shared with others all the time no more than so many help."""
 LEAST_OF_USUAL = 0.9
 """Rate of the frozen side, below which the machine is not what it was: quiet blocks differ by 3 %, others by 15 up."""
-PATIENCE_S, PUT_OFF_S = 20.0, 0.5
+PATIENCE_S, PUT_OFF_S = 10.0, 0.5
 """How long a measurement waits in all for the machine it knows, and how long until it looks again."""
 LONG_S = 0.05
 """Rounds longer than this are not taken again: what disturbs them is a small part of them."""
@@ -119,21 +119,28 @@ def compared(
         most: what both can come to at most takes part in every round.
     """
     block = partial(_block, pair, rules.rounds, most)
-    return until_known(lambda: _compared(block, rules, between, usual_per_s), lambda found: found.width, rules)
+    until_s = time.monotonic() + PATIENCE_S
+
+    def counts(frozen_per_s: float) -> bool:
+        return frozen_per_s >= LEAST_OF_USUAL * usual_per_s or time.monotonic() > until_s
+
+    return until_known(lambda: _compared(block, rules, between, counts), lambda found: found.width, rules)
 
 
 def _compared(
-    block: Callable[[], NDArray[np.float64]], rules: Rules, between: Callable[[], None] | None, usual_per_s: float
+    block: Callable[[], NDArray[np.float64]],
+    rules: Rules,
+    between: Callable[[], None] | None,
+    counts: Callable[[float], bool],
 ) -> Compared:
     rates: list[NDArray[np.float64]] = []
-    until_s = time.monotonic() + PATIENCE_S
     while len(rates) < rules.blocks:
         if between is not None:
             between()
         if rates:
             time.sleep(rules.pause_s)
         found = block()
-        if np.median(found[:, 0]) >= LEAST_OF_USUAL * usual_per_s or time.monotonic() > until_s:
+        if counts(float(np.median(found[:, 0]))):
             rates.append(found)
         else:
             time.sleep(PUT_OFF_S)

@@ -120,9 +120,9 @@ class Watched:
     """
 
     def __init__(
-        self, timing: Timing, expected: NDArray[np.float64], tolerance: float, rng: np.random.Generator
+        self, timing: Timing, expected: NDArray[np.float64], allowed: NDArray[np.float64], rng: np.random.Generator
     ) -> None:
-        self.timing, self.expected, self.tolerance, self.rng = timing, expected, tolerance, rng
+        self.timing, self.expected, self.allowed, self.rng = timing, expected, allowed, rng
 
     def sample(self, loops: int) -> float:
         """Seconds a call.
@@ -133,7 +133,7 @@ class Watched:
         out, at = self.timing.out.reshape(-1), int(self.rng.integers(len(self.expected)))
         out[at] = _wrong(self.expected[at])
         elapsed_ns = self.timing.time_ns(loops)
-        if not _is_close(float(out[at]), self.expected[at], self.tolerance):
+        if not _is_close(float(out[at]), self.expected[at], self.allowed[at]):
             raise StaleError(at)
         return elapsed_ns / loops / 1e9
 
@@ -147,7 +147,7 @@ def _wrong(value: float) -> float:
     return 1.5 * value + 1.0 if np.isfinite(value) else 1.0
 
 
-def _is_close(got: float, expected: float, tolerance: float) -> bool:
+def _is_close(got: float, expected: float, allowed: float) -> bool:
     if got == expected or (np.isnan(got) and np.isnan(expected)):
         return True
-    return bool(np.isfinite(expected) and abs(got - expected) <= tolerance * abs(expected))
+    return bool(np.isfinite(expected) and abs(got - expected) <= allowed)

@@ -81,7 +81,7 @@ class Track:
         self.floor_s = self._floor_s(FLOOR_LOOPS)
 
     def _watched(self, timing: Timing) -> Watched:
-        return Watched(timing, self.case.expected, self.case.tolerance, self.rng)
+        return Watched(timing, self.case.expected, self.case.tolerance * self.case.scale, self.rng)
 
     def _timing(self, contestant: Contestant) -> Timing:
         calls = [self.loader.call(contestant, self.case, which) for which in range(len(self.case.sets))]

@@ -68,6 +68,7 @@ class Case:
         if truth.shape != problem.out_shape:
             raise ValueError(f"the reference of {kernel.name} returns shape {truth.shape}, not {problem.out_shape}")
         self.expected = truth.reshape(-1)
+        self.scale = np.ascontiguousarray(kernel.scale(truth), dtype=np.float64).reshape(-1)
         self._arena = Arena()
         self.sets = self._placed(problem, _copies(problem, np.dtype(task.dtype).itemsize, pool_bytes))
         self._workspaces: dict[tuple[int, ...], _Workspace] = {}
@@ -146,7 +147,7 @@ class Case:
         """Check what the last call on the first set left behind; see ``verify``."""
         if _SUBNORMAL * _ONE == 0.0:
             raise WrongError("it left the processor flushing subnormal numbers to zero")
-        error = worst_error(self.out.reshape(-1), self.expected)
+        error = worst_error(self.out.reshape(-1), self.expected, self.scale)
         if not error <= self.tolerance:
             raise WrongError(f"size {self.shown}: relative error {error:.3g}, allowed {self.tolerance:.3g}")
         for arena in (self._arena, *(workspace.arena for workspace in self._workspaces.values())):

@@ -38,7 +38,11 @@ def installed(module: str) -> Any:
 
 @dataclass(frozen=True)
 class Problem:
-    """Inputs of one call, and what the output looks like. Arrays are C-contiguous, values lie in [0.5, 2)."""
+    """Inputs of one call, and what the output looks like.
+
+    Arrays are C-contiguous; floating-point values lie in [0.5, 2) unless the kernel's docstring says where; shapes, and
+    the values of integer arrays, follow from the size alone, so that values can be replaced in place.
+    """
 
     inputs: tuple[Any, ...]
     out_shape: tuple[int, ...]
@@ -74,6 +78,11 @@ def no_workspace(_schedule: Mapping[str, Value], _size: Size) -> tuple[int, ...]
     return ()
 
 
+def each_by_itself(truth: np.ndarray) -> np.ndarray:
+    """What errors are relative to where no terms cancel."""
+    return abs(truth)
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One kernel: the algorithm's truth, its schedules, and what it is held against.
@@ -98,6 +107,10 @@ class Kernel:
         default_size: what a command takes where no size is given.
         verify_sizes: awkward sizes, smaller and larger than tiles and no multiple of them.
         tolerance: ``(size, dtype) -> relative error`` that is still right, elementwise.
+        split: how threads share the work, for every input and then the output: ``"rows"``, each is given some along the
+            first axis; ``"fence"``, the same and one more behind them, as of offsets; ``"whole"``. None: one thread.
+        scale: ``(truth) -> ndarray``, positive and of the truth's shape: what errors are relative to. Each number by
+            itself, unless terms cancel: then what they would be if they did not.
     """
 
     name: str
@@ -117,6 +130,8 @@ class Kernel:
     tolerance: Callable[[Size, str], float]
     rivals: Mapping[str, Callable[[], Rival]] = field(default_factory=dict)
     workspace: Callable[[Schedule, Size], tuple[int, ...]] = no_workspace
+    split: tuple[str, ...] | None = None
+    scale: Callable[[np.ndarray], np.ndarray] = each_by_itself
 
     @property
     def summary(self) -> str:

@@ -223,4 +223,5 @@ KERNEL = Kernel(
     default_size=(16384, 64),
     verify_sizes=((1, 1), (7, 3), (64, 8), (129, 16), (1009, 17), (513, 70)),
     tolerance=tolerance,
+    split=("rows", "whole", "rows"),
 )

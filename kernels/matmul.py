@@ -391,4 +391,5 @@ KERNEL = Kernel(
     default_size=(1024, 1024, 1024),
     verify_sizes=((1, 1, 1), (7, 5, 3), (33, 65, 17), (70, 129, 301)),
     tolerance=tolerance,
+    split=("rows", "whole", "rows"),
 )

@@ -310,4 +310,5 @@ KERNEL = Kernel(
     default_size=(1024, 1024),
     verify_sizes=((1, 1), (3, 7), (5, 67), (13, 96), (17, 131), (9, 1009)),
     tolerance=tolerance,
+    split=("rows", "rows"),
 )

@@ -247,4 +247,5 @@ KERNEL = Kernel(
     default_size=(1 << 23,),
     verify_sizes=((1,), (7,), (64,), (1009,), (4099,), (100_003,)),
     tolerance=tolerance,
+    split=("rows", "rows", "whole", "rows"),
 )

@@ -78,7 +78,7 @@ def patched_comparison() -> Call:
     """
     from benchmarks import compare  # noqa: PLC0415 - what an attack looks at is its own business
 
-    replace_everywhere(compare.worst_error, lambda _got, _expected: 0.0)
+    replace_everywhere(compare.worst_error, lambda _got, _expected, _scale: 0.0)
     replace_everywhere(np.allclose, lambda *_arguments, **_named: True)
     return lambda _a, _b, _s, _out: None
 

@@ -31,7 +31,7 @@ _TUNED, _PLAIN = "tuned", "plain"
 
 _STANDALONE = "evolve.report.standalone"
 _DOOR = ("checked_array", "checked_number", "checked_output", "apart", "scratch", "check", "Subject")
-_FUNCTIONS = ("size_of", "out_shape", "workspace", "reference", "problem", "tolerance")
+_FUNCTIONS = ("size_of", "out_shape", "workspace", "reference", "problem", "tolerance", "scale")
 _ALLOWED = {"numpy", "numba", "llvmlite"}  # llvmlite comes with numba
 _RESERVED = {"DTYPE", "SCHEDULE", "RUNTIME", "POINTERS", "Schedule", "out", "size", "arrays"}
 

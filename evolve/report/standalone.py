@@ -115,6 +115,7 @@ class Subject:
         reference: the truth in float64 NumPy, ``(*inputs)``.
         problem: ``(size, dtype, rng)``, new random inputs.
         tolerance: ``(size, dtype)``, the relative error that is still right.
+        scale: ``(truth)``, what it is relative to.
         dtype: of the output.
         sizes: sizes to prove it on.
         size: the size to time it at.
@@ -127,6 +128,7 @@ class Subject:
     reference: Callable[..., Any]
     problem: Callable[..., Any]
     tolerance: Callable[..., float]
+    scale: Callable[..., Any]
     dtype: str
     sizes: Sequence[tuple[int, ...]]
     size: tuple[int, ...]
@@ -152,8 +154,8 @@ def is_right(subject: Subject, size: tuple[int, ...]) -> bool:
     truth = np.ascontiguousarray(subject.reference(*inputs), dtype=np.float64)
     out = off_by_one(np.full(truth.shape, np.nan, subject.dtype))
     results = [subject.call(*inputs), subject.call(*map(off_by_one, inputs), out=out)]
-    limit = subject.tolerance(size, subject.dtype)
-    error = max(float(worst_error(result.ravel(), truth.ravel())) for result in results)
+    limit, scale = subject.tolerance(size, subject.dtype), subject.scale(truth).ravel()
+    error = max(float(worst_error(result.ravel(), truth.ravel(), scale)) for result in results)
     is_same = all(np.array_equal(value, old) for value, old in zip(inputs, before, strict=True))
     # an exact result may be asked for: a tolerance of 0
     verdict = f"{error / limit:.2g}" if limit else f"{error:.2g}"

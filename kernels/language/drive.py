@@ -13,7 +13,7 @@ from kernels.language.stage import Source, language_version
 _HEAD = """\
 # A caller of compiled functions; vector operations {version}.
 from numba import njit
-from numba.types import FunctionType, float32, float64, intp, void
+from numba.types import FunctionType, float32, float64, int32, intp, void
 """
 
 

@@ -39,7 +39,7 @@ _SIMD = "kernels.language.simd"
 _HEADER = """\
 # Specialised from the template {module}.{name}; vector operations {version}.
 from numba import njit
-from numba.types import FunctionType, float32, float64, intp, void
+from numba.types import FunctionType, float32, float64, int32, intp, void
 """
 
 

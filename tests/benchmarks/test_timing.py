@@ -65,8 +65,12 @@ def test_what_is_flushed_keeps_its_values(count):
     assert (array == np.arange(count)).all()
 
 
+def allowed(expected, tolerance=1e-12):
+    return np.full(3, tolerance * abs(expected))
+
+
 def watched(call, expected, tolerance=1e-12):
-    return Watched(Called(call, call.out), np.full(3, expected), tolerance, np.random.default_rng(0))
+    return Watched(Called(call, call.out), np.full(3, expected), allowed(expected, tolerance), np.random.default_rng(0))
 
 
 def test_a_contestant_that_sets_everything_right_is_timed():
@@ -80,7 +84,7 @@ def test_a_contestant_that_leaves_its_output_as_it_was_is_found_out(expected):
     out = np.full(3, expected)
     idle = Counting(np.zeros(0))
     with pytest.raises(StaleError):
-        Watched(Called(idle, out), np.full(3, expected), 1e-12, np.random.default_rng(0)).sample(1)
+        Watched(Called(idle, out), np.full(3, expected), allowed(expected), np.random.default_rng(0)).sample(1)
 
 
 @pytest.mark.parametrize("expected", [np.nan, np.inf, -np.inf, 0.0])
@@ -91,9 +95,8 @@ def test_special_values_count_as_right_where_they_are(expected):
 
 def test_who_works_in_the_first_call_only_is_found_out_by_the_second_sample():
     call = Counting(np.zeros(3))
-    lazy = Watched(
-        Called(lambda: call() if call.calls == 0 else None, call.out), np.full(3, 2.0), 1e-12, np.random.default_rng(0)
-    )
+    once = Called(lambda: call() if call.calls == 0 else None, call.out)
+    lazy = Watched(once, np.full(3, 2.0), allowed(2.0), np.random.default_rng(0))
     lazy.sample(1)
     with pytest.raises(StaleError):
         lazy.sample(1)

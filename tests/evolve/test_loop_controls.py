@@ -219,7 +219,7 @@ def test_robots_that_never_rest_need_a_core_each():
 def test_a_server_measures_larger_batches_and_goes_on_from_what_is_kept(folder):
     server = batching.Server(folder, 32, "float64", SHORT)
     loop = batching.Batching(server, lambda: None, lambda _doing: None)
-    laps = [_start(math.log(800))]
+    laps = [_start(math.log(800), throughput_per_s={"estimate": 0.0})]
     for number in (1, 2):
         turned = loop.turn(laps, np.random.default_rng(number))
         laps.append(_lap(number, turned))
@@ -356,7 +356,7 @@ def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatc
     loop = batching.make(around)
     around.stop.is_set = True
     with pytest.raises(Interrupted, match="batching-1"):
-        loop.turn([_start(6.0)], np.random.default_rng(0))
+        loop.turn([_start(6.0, throughput_per_s={"estimate": 0.0})], np.random.default_rng(0))
 
 
 def test_what_is_kept_of_a_measurement_is_plain(folder):
