@@ -38,7 +38,7 @@ MOST_RETAKES = 2
 """For every round of a block: on a core that is shared with others all the time no more than so many help."""
 LEAST_OF_USUAL = 0.9
 """Rate of the frozen side, below which the machine is not what it was: quiet blocks differ by 3 %, others by 15 up."""
-PATIENCE_S, PUT_OFF_S = 10.0, 0.5
+PATIENCE_S, PUT_OFF_S = 4.0, 0.5
 """How long a measurement waits in all for the machine it knows, and how long until it looks again."""
 LONG_S = 0.05
 """Rounds longer than this are not taken again: what disturbs them is a small part of them."""

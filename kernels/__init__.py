@@ -19,7 +19,7 @@ from kernels.contract import Kernel, Problem, Size, Unavailable, Work
 
 __all__ = ["Kernel", "Problem", "Size", "Unavailable", "Work", "get", "names"]
 
-_NOT_KERNELS = {"contract", "language", "testing"}
+_NOT_KERNELS = {"contract", "door", "language", "testing"}
 
 
 @functools.cache

@@ -75,24 +75,7 @@ def command() -> None:
 
 @options.command("kernels", "evolve loop kernels matmul --laps 4 --budget 60s")
 @click.argument("kernel", default="matmul")
-@click.option("--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]")
-@click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]")
-@click.option(
-    "--policy",
-    type=click.Choice(options.POLICIES),
-    default="hot",
-    show_default=True,
-    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
-)
-@click.option("--budget", default="60s", show_default=True, help="Of each lap's search: 90s, 5m or 300evals.")
-@click.option("--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class.")
-@click.option(
-    "--control-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.15,
-    show_default=True,
-    help="Share of evaluations that are random draws: what luck finds.",
-)
+@options.search_options("60s")
 @click.option(
     "--launches", type=click.IntRange(3), default=6, show_default=True, help="New processes that measure a champion."
 )

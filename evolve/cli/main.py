@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "Evolve": ("run", "resume"),
-    "Look at runs": ("runs", "show", "report", "export"),
+    "Look at runs": ("runs", "show", "report", "export", "wisdom"),
     "Does it compound?": ("loop", "verdict"),
     "Kernels and machine": ("kernels", "machine", "doctor", "bench", "compare"),
     "First steps": ("demo",),

@@ -136,6 +136,41 @@ def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return isa(cores(command))
 
 
+def search_options(budget: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What a search is of, and how it goes; ``budget`` is the default."""
+    given = (
+        click.option(
+            "--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]"
+        ),
+        click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]"),
+        click.option(
+            "--policy",
+            type=click.Choice(POLICIES),
+            default="hot",
+            show_default=True,
+            help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
+        ),
+        click.option("--budget", default=budget, show_default=True, help="Of a search: 90s, 5m, 1h30m or 300evals."),
+        click.option(
+            "--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class."
+        ),
+        click.option(
+            "--control-share",
+            type=click.FloatRange(0, 1, max_open=True),
+            default=0.15,
+            show_default=True,
+            help="Share of evaluations that are random draws: what luck finds.",
+        ),
+    )
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(given):
+            command = option(command)
+        return command
+
+    return decorated
+
+
 @dataclass(frozen=True)
 class Output:
     """How a command says what came out.

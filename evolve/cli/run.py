@@ -15,27 +15,11 @@ from evolve.cli.options import Output
 
 @options.command("run", "evolve run matmul --size 512 --budget 2m")
 @click.argument("kernel")
-@click.option("--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]")
-@click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]")
+@options.search_options("5m")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernel.")
-@click.option(
-    "--policy",
-    type=click.Choice(options.POLICIES),
-    default="hot",
-    show_default=True,
-    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
-)
-@click.option("--budget", default="5m", show_default=True, help="Of the search: 90s, 5m, 1h30m or 300evals.")
 @click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
-@click.option("--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class.")
-@click.option(
-    "--control-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.15,
-    show_default=True,
-    help="Share of evaluations that are random draws: what luck finds.",
-)
 @click.option("--stop-when-flat", is_flag=True, help="Stop early once as much again is not expected to bring 2 %.")
+@click.option("--no-wisdom", is_flag=True, help="Begin at the kernel's default, not at an imported candidate.")
 @click.option("--name", help="A word of yours for the run.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
@@ -52,6 +36,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     kernel: str,
     report: Path | None,
     no_report: bool,
+    no_wisdom: bool,
     anyway: bool,
     wait: bool,
     store: str | None,
@@ -69,9 +54,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     from evolve.cli.ending import show_end
     from evolve.report.terminal import watching
     from evolve.run import start
+    from evolve.wisdom import begun
 
     request = wishes.request(kernel, asked)
     with options.opened(store, create=True) as facts:
+        request = request if no_wisdom else begun(facts, request)
         with watching(is_quiet=quiet) as observer:
             run = start(facts, request, observer, options.admission(wait=wait, anyway=anyway, is_quiet=quiet))
         show_end(facts, run.id, Output(as_json, quiet, store), report, with_report=not no_report)

@@ -7,13 +7,13 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import numpy as np
 
 import kernels
 from evolve.errors import EvolveError
 from evolve.report.listing import listings
 from evolve.report.quantities import extents, number, percent, seconds, terms
 from evolve.tracker import summary
+from kernels.door import inputs_of
 from kernels.language import Schedule, TemplateError, specialise
 from kernels.language.bundle import bundle, reader
 from kernels.language.pieces import BundleError
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 _TUNED, _PLAIN = "tuned", "plain"
 """Packages that the specialised sources of champion and baseline are given for the cut."""
 
-_STANDALONE = "evolve.report.standalone"
-_DOOR = ("checked_array", "checked_number", "checked_output", "apart", "scratch", "check", "Subject")
+_DOOR = {
+    **dict.fromkeys(("checked_array", "checked_number", "checked_output", "apart", "scratch"), "kernels.door"),
+    **dict.fromkeys(("check", "Subject"), "evolve.report.standalone"),
+}
+"""Functions of the file that are no kernel's, and where they come from."""
 _FUNCTIONS = ("size_of", "out_shape", "workspace", "reference", "problem", "tolerance", "scale")
 _ALLOWED = {"numpy", "numba", "llvmlite"}  # llvmlite comes with numba
 _RESERVED = {"DTYPE", "SCHEDULE", "RUNTIME", "POINTERS", "Schedule", "out", "size", "arrays"}
@@ -95,7 +98,7 @@ class _File:
             runtime=self.source.runtime,
             size=self.run.size,
             sizes=list(map(tuple, self.kernel.verify_sizes)),
-            inputs=self.inputs(),
+            inputs=inputs_of(self.kernel, self.run.dtype),
             imports=cut.imports,
             sections=_titled(cut),
             names=self.names(cut),
@@ -121,7 +124,7 @@ class _File:
             **({"address_of": ("kernels.language.simd", "address_of")} if self.source.pointers else {}),
             **{name: (function.__module__, function.__name__) for name, function in functions},
             "baseline": _definition(_PLAIN, self.baseline),
-            **{name: (_STANDALONE, name) for name in _DOOR},
+            **{name: (module, name) for name, module in _DOOR.items()},
         }
 
     def names(self, cut: Bundle) -> dict[str, Any]:
@@ -131,14 +134,6 @@ class _File:
 
     def parameters(self) -> list[str]:
         return list(inspect.signature(self.kernel.reference).parameters)
-
-    def inputs(self) -> list[dict[str, Any]]:
-        """Name, dtype and number of dimensions of each input, 0 for a scalar, as an example shows them."""
-        example = self.kernel.problem(self.kernel.verify_sizes[0], self.run.dtype, np.random.default_rng(0)).inputs
-        return [
-            {"name": name, "dtype": np.asarray(value).dtype.name, "ndim": np.ndim(value)}
-            for name, value in zip(self.parameters(), example, strict=True)
-        ]
 
     # ---- words
 

@@ -1,4 +1,4 @@
-"""What an exported file holds besides its kernel: the door by which callers come in, and the check.
+"""What an exported file holds besides its kernel and the door by which callers come in: the check.
 
 ``export`` cuts these functions out and puts them into the file, so they stand on numpy and the standard library alone,
 on any platform, and speak to somebody who has nothing but the file.
@@ -6,8 +6,6 @@ on any platform, and speak to somebody who has nothing but the file.
 
 from __future__ import annotations
 
-import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,87 +19,12 @@ from benchmarks.race import loops_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ALIGNMENT_BYTES = 64
 MOST_ROUNDS = 30
 LEAST_ROUNDS = 6
 MOST_S = 10.0
 
-_SCRATCH = threading.local()
-
 say = print
 """The file's own output, on stdout."""
-
-
-def checked_array(value: Any, name: str, dtype: str, ndim: int) -> np.ndarray[Any, Any]:
-    """The input as a plain C-contiguous array that may be written to, as compiled code wants it; else a copy.
-
-    Raises:
-        TypeError: it is no array of that dtype and number of dimensions.
-    """
-    if not isinstance(value, np.ndarray) or value.dtype != dtype or value.ndim != ndim:
-        raise TypeError(f"{name} must be a {ndim}-dimensional {dtype} array, not {described(value)}")
-    return np.require(value, requirements=["C", "A", "W", "E"])
-
-
-def checked_number(value: Any, name: str, dtype: str) -> Any:
-    """The input as a scalar of that dtype.
-
-    Raises:
-        TypeError: it is no number.
-    """
-    if isinstance(value, np.ndarray) or not np.isreal(value):
-        raise TypeError(f"{name} must be a real number, not {described(value)}")
-    return np.dtype(dtype).type(value)
-
-
-def checked_output(out: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
-    """The array that takes the result: ``out``, or a new one where that is None.
-
-    Raises:
-        ValueError: ``out`` cannot take it.
-    """
-    if out is None:
-        return aligned(shape, dtype)
-    fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
-    if not (fits and out.flags.carray):
-        wanted = f"a writable C-contiguous {dtype} array of shape {shape}"
-        raise ValueError(f"out must be {wanted}, not {described(out)}")
-    return out  # type: ignore[no-any-return]
-
-
-def described(value: Any) -> str:
-    """What somebody passed in, in a few words."""
-    if not isinstance(value, np.ndarray):
-        return type(value).__name__
-    kind = "" if value.flags.writeable else "read-only "
-    kind += "" if value.flags.c_contiguous else "non-contiguous "
-    return f"a {kind}{value.dtype} array of shape {value.shape}"
-
-
-def apart(value: Any, out: np.ndarray[Any, Any]) -> Any:
-    """The input, copied where writing the output would change it."""
-    if isinstance(value, np.ndarray) and np.may_share_memory(value, out):
-        return value.copy()
-    return value
-
-
-def aligned(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
-    """A new array, not initialised, that starts on a cache line."""
-    count_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(count_bytes + ALIGNMENT_BYTES, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT_BYTES
-    return raw[start : start + count_bytes].view(dtype).reshape(shape)
-
-
-def scratch(counts: Sequence[int], dtype: str) -> list[np.ndarray[Any, Any]]:
-    """Arrays of so many elements for the kernel's own use; every thread keeps the largest that it has needed."""
-    kept: list[np.ndarray[Any, Any]] = _SCRATCH.__dict__.setdefault("kept", [])
-    for k, count in enumerate(counts):
-        if k == len(kept):
-            kept.append(aligned((count,), dtype))
-        elif kept[k].size < count:
-            kept[k] = aligned((count,), dtype)
-    return [array[:count] for array, count in zip(kept, counts, strict=False)]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Batch,
         Bound,
         Ceilings,
+        Champion,
         Checkpoint,
         Evaluation,
         EventKind,
@@ -150,6 +151,15 @@ class Store(Protocol):
 
     def publication(self, run_id: str) -> Publication | None:
         """The last publication of a run."""
+
+    def champions(self, kernel: str | None = None) -> list[Champion]:
+        """Every promoted publication, of one kernel or of all, the oldest first; quick, as samples stay unread."""
+
+    def add_candidates(self, candidates: Sequence[Champion]) -> None:
+        """Keep champions of other machines: here they are candidates until a run of this store measures them."""
+
+    def candidates(self, kernel: str | None = None) -> list[Champion]:
+        """Those of one kernel or of all, in the order in which they came."""
 
     def create_loop(self, spec: LoopSpec) -> Loop:
         """Open a closed loop under a new id.

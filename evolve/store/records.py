@@ -283,6 +283,39 @@ class Publication:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Champion:
+    """A schedule that was published, with what it is for: what another program, or another machine, can do with it.
+
+    Attributes:
+        kernel: the kernel's name.
+        size: extents of the problem.
+        dtype: as in ``"float64"``.
+        threads: threads of the kernel.
+        policy: what the caches held when a call began.
+        schedule: the parameter values.
+        source_hash: content hash of its source.
+        machine: id of the machine that measured it.
+        measured_at: when.
+        time_s: seconds per call, there.
+        speedup: t_baseline / t_champion, there.
+        bound_fraction: of what that machine allows.
+    """
+
+    kernel: str
+    size: tuple[int, ...]
+    dtype: str
+    threads: int
+    policy: str
+    schedule: Mapping[str, Value]
+    source_hash: str
+    machine: str
+    measured_at: str
+    time_s: float
+    speedup: Estimate
+    bound_fraction: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoopSpec:
     """Everything that determines a closed loop, given what its laps measure.
 

@@ -95,6 +95,11 @@ def from_row(kind: type[Record], row: sqlite3.Row) -> Record:
     return kind(**{f.name: _value(f.name, row[f.name]) for f in fields(kind)})
 
 
+def record_of(kind: type[Record], values: Mapping[str, Any]) -> Record:
+    """The record whose ``plain`` values these are; a field that is missing raises ``KeyError``."""
+    return kind(**{f.name: _JSON[f.name](values[f.name]) if f.name in _JSON else values[f.name] for f in fields(kind)})
+
+
 def _value(name: str, cell: Any) -> Any:
     return _JSON[name](json.loads(cell)) if name in _JSON and cell is not None else cell
 

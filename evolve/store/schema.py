@@ -98,7 +98,15 @@ _THIRD = (
     *(f"CREATE INDEX {name}_by_loop ON {name} (loop)" for name in ("loop_event", "forecast")),
 )
 
-VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    """CREATE TABLE candidate (kernel TEXT NOT NULL, size TEXT NOT NULL CHECK (json_valid(size)), dtype TEXT NOT NULL,
+        threads INTEGER NOT NULL, policy TEXT NOT NULL, schedule TEXT NOT NULL CHECK (json_valid(schedule)),
+        source_hash TEXT NOT NULL, machine TEXT NOT NULL, measured_at TEXT NOT NULL, time_s REAL NOT NULL,
+        speedup TEXT NOT NULL CHECK (json_valid(speedup)), bound_fraction REAL NOT NULL) STRICT""",
+    *_append_only("candidate"),
+)
+
+VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """``VERSIONS[k]`` takes a file from version k to k + 1."""
 
 

@@ -28,12 +28,13 @@ from evolve.store.records import (
     RunSpec,
     utc_now,
 )
+from evolve.store.wisdomtables import WisdomTables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class SqliteStore(LoopTables):
+class SqliteStore(LoopTables, WisdomTables):
     """A ``Store`` in one SQLite file; the contract stands there."""
 
     # -- machines -----------------------------------------------------------------------------------------------------

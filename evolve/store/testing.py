@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from evolve.store.records import (
     Batch,
     Bound,
     Ceilings,
+    Champion,
     Checkpoint,
     Evaluation,
     Machine,
@@ -43,6 +45,22 @@ SPEC = RunSpec(
     machine="m-1",
     versions={"numba": "0.68.1"},
     options={"population": 24, "elite": 0.1, "restarts": True},
+)
+
+
+CHAMPION = Champion(
+    kernel="matmul",
+    size=(64, 64, 64),
+    dtype="float64",
+    threads=1,
+    policy="hot",
+    schedule={"mr": 4, "order": "ikj"},
+    source_hash="ab",
+    machine="another",
+    measured_at="2026-01-01T00:00:00.000000+00:00",
+    time_s=1e-3,
+    speedup=Estimate(2.0, 1.9, 2.1),
+    bound_fraction=0.5,
 )
 
 
@@ -109,6 +127,15 @@ class StoreTestCase(LoopStoreTestCase):
         for key in ("softmax", "", "matmul-%"):
             with pytest.raises(UsageError, match="no run"):
                 store.run(key)
+
+    def test_candidates_come_back_as_they_were_given(self, store: Store, tmp_path: Path) -> None:
+        """By kernel or all, in their order, and they are no champions of this store."""
+        given = [replace(CHAMPION, kernel=kernel, time_s=time_s) for kernel, time_s in (("b", 2e-3), ("a", 1e-3))]
+        store.add_candidates(given)
+        with self.open(tmp_path) as again:
+            assert again.candidates() == given
+            assert again.candidates("a") == given[1:]
+            assert again.champions() == []
 
     @pytest.mark.parametrize("name", ["taken", "latest", "", " "])
     def test_a_name_is_unique_and_says_something(self, store: Store, name: str) -> None:

@@ -177,7 +177,7 @@ def test_a_newer_schema_is_refused_and_left_alone(store, path):
     store._connection.execute("PRAGMA user_version = 9")
     store.close()
     before = path.read_bytes()
-    with pytest.raises(EvolveError, match="has schema 9, this evolve knows up to 3") as error:
+    with pytest.raises(EvolveError, match="has schema 9, this evolve knows up to 4") as error:
         SqliteStore(path)
     assert "upgrade" in one_line(error)
     assert path.read_bytes() == before

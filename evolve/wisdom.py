@@ -1,0 +1,179 @@
+"""Wisdom: what was found on a machine is kept, for programs on it and as candidates for other machines.
+
+The name is FFTW's, whose plans are kept alike (Frigo and Johnson, The Design and Implementation of FFTW3, Proceedings
+of the IEEE 93, 2005). Here a champion counts on the machine that measured it and as long as its kernel makes the very
+source that was measured; from elsewhere it is where a search begins.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import kernels
+from evolve.errors import EvolveError, UsageError
+from evolve.machines import known_machine
+from evolve.paths import default_store, source_folder
+from evolve.starting import starting_at
+from evolve.store import Champion, open_store
+from evolve.store.rows import plain, record_of
+from kernels.door import Tuned
+from kernels.language import Schedule, TemplateError, specialise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from evolve.run import Request
+    from evolve.store import Store
+    from kernels import Kernel, Size
+    from kernels.language import Source
+
+SCHEMA = 1
+"""Of an exported file; raised when a field changes its meaning."""
+REACH = 8.0
+"""A champion counts for problems of which no extent differs from its own by more than this factor: three doublings
+change which cache holds what."""
+
+
+def best(
+    kernel: str, *, size: Size | int | None = None, dtype: str = "float64", threads: int = 1, store: str | None = None
+) -> Tuned:
+    """The best that is known of a kernel for this machine, as a function ``(*inputs, out=None)`` of any size.
+
+    Of the champions that runs of this machine published for that kernel, dtype and number of threads, it is the fastest
+    one of that very size; failing that, the one of the nearest size: extents are compared by their logarithms, and none
+    may differ by more than a factor of ``REACH``. Its schedule is taken whole: genes fit each other, so that a mixture
+    of two schedules is a third that nobody measured. Where nothing is near it is the kernel's default schedule, which
+    is right, and compiled like any other.
+
+    Args:
+        kernel: its name.
+        size: extents of the problem, one for all or one each; the kernel's own default where not given.
+        dtype: ``"float64"`` or ``"float32"``, as the kernel has them.
+        threads: that it may use.
+        store: where runs are kept; the user's own by default.
+
+    Raises:
+        UsageError: there is no such kernel, size or dtype.
+        EvolveError: the store cannot be read, or the cache folder not be written.
+    """
+    definition = _known(kernel)
+    if dtype not in definition.dtypes:
+        raise UsageError(f"{kernel} has no {dtype}; it has {', '.join(definition.dtypes)}")
+    extents = _extents(definition, size)
+    schedule = _schedule(definition, _champions(kernel, dtype, threads, store), extents, dtype)
+    return _tuned(definition, schedule, dtype)
+
+
+def nearest(champions: Iterable[Champion], size: Size) -> list[Champion]:
+    """Those within reach of a size, the nearest first, the fastest first of those that are as near."""
+    within = [one for one in champions if _apart(one.size, size) <= math.log(REACH) + 1e-9]
+    return sorted(within, key=lambda one: (_distance(one.size, size), one.time_s))
+
+
+def exported(store: Store) -> dict[str, Any]:
+    """The best champion of each problem and machine in a store, as plain values."""
+    found: dict[tuple[Any, ...], Champion] = {}
+    for one in store.champions():
+        problem = (one.kernel, one.size, one.dtype, one.threads, one.policy, one.machine)
+        if problem not in found or one.time_s < found[problem].time_s:
+            found[problem] = one
+    return {"schema": SCHEMA, "champions": [plain(asdict(one)) for one in found.values()]}
+
+
+def imported(store: Store, told: Mapping[str, Any]) -> list[Champion]:
+    """Keep what another machine exported, as candidates; returns those that are new.
+
+    Raises:
+        UsageError: it is nothing that ``exported`` made, or a newer evolve did.
+    """
+    given = _read(told)
+    here = known_machine(store).id
+    have = [*store.candidates(), *store.champions()]
+    new = [one for one in given if one.machine != here and one not in have]
+    store.add_candidates(new)
+    return new
+
+
+def begun(store: Store, request: Request) -> Request:
+    """The same request, whose search begins at the imported candidate that is nearest, where there is one."""
+    given = store.candidates(request.kernel)
+    space = _known(request.kernel).space
+    fit = [one for one in given if (one.dtype, one.threads) == (request.dtype, request.threads)]
+    legal = [one for one in fit if space.is_legal(one.schedule) is None]
+    found = next(iter(nearest(legal, request.size)), None)
+    return replace(request, options={**request.options, **starting_at(found.schedule)}) if found else request
+
+
+def _known(kernel: str) -> Kernel:
+    try:
+        return kernels.get(kernel)
+    except KeyError as error:
+        raise UsageError(str(error.args[0])) from error
+
+
+def _extents(kernel: Kernel, size: Size | int | None) -> Size:
+    if size is None:
+        return kernel.default_size
+    extents = (size,) * len(kernel.dims) if isinstance(size, int) else tuple(size)
+    if len(extents) != len(kernel.dims) or any(extent < 1 for extent in extents):
+        raise UsageError(f"{kernel.name} takes {len(kernel.dims)} positive extents ({', '.join(kernel.dims)})")
+    return extents
+
+
+def _champions(kernel: str, dtype: str, threads: int, store: str | None) -> list[Champion]:
+    try:
+        opened = open_store(store or default_store(), create=False)
+    except EvolveError:
+        if store:
+            raise
+        return []  # who never ran evolve has no store of his own
+    with opened as facts:
+        here = known_machine(facts).id
+        return [o for o in facts.champions(kernel) if (o.machine, o.dtype, o.threads) == (here, dtype, threads)]
+
+
+def _schedule(kernel: Kernel, champions: Sequence[Champion], size: Size, dtype: str) -> Schedule:
+    for one in nearest(champions, size):
+        schedule = Schedule(one.schedule)
+        if kernel.space.is_legal(schedule) is None and _makes(kernel, schedule, dtype, one.source_hash):
+            return schedule
+    return kernel.space.default
+
+
+def _makes(kernel: Kernel, schedule: Schedule, dtype: str, source_hash: str) -> bool:
+    """Whether a schedule still makes the source that was measured."""
+    try:
+        return _source(kernel, schedule, dtype).identity == source_hash
+    except TemplateError:
+        return False
+
+
+def _source(kernel: Kernel, schedule: Schedule, dtype: str) -> Source:
+    return specialise(kernel.template(schedule), schedule, dtype)
+
+
+def _tuned(kernel: Kernel, schedule: Schedule, dtype: str) -> Tuned:
+    source, folder = _source(kernel, schedule, dtype), source_folder()
+    return Tuned(kernel, schedule, dtype, folder.load(folder.write(source)), source.runtime)
+
+
+def _read(told: Mapping[str, Any]) -> list[Champion]:
+    if not isinstance(told, dict) or not isinstance(told.get("champions"), list):
+        raise UsageError("this is no wisdom", "`evolve wisdom export` writes it")
+    if told.get("schema") != SCHEMA:
+        raise UsageError(f"this wisdom has schema {told.get('schema')}, this evolve reads {SCHEMA}")
+    try:
+        return [record_of(Champion, one) for one in told["champions"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"this wisdom is damaged ({type(error).__name__}: {error})") from error
+
+
+def _apart(one: Size, other: Size) -> float:
+    """The largest difference of two sizes, in ln units."""
+    return max((abs(math.log(a / b)) for a, b in zip(one, other, strict=True)), default=0.0)
+
+
+def _distance(one: Size, other: Size) -> float:
+    return math.hypot(*(math.log(a / b) for a, b in zip(one, other, strict=True)))

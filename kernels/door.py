@@ -1,0 +1,196 @@
+"""The door by which anybody's arrays come to a compiled kernel, which believes whatever it is told.
+
+Each call is checked once, here: dtype, dimensions, order, what may be written, what overlaps. ``export`` cuts these
+functions out for its files, so they stand on numpy and the standard library alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernels.contract import Kernel, Size
+    from kernels.language import Schedule
+    from kernels.language.build import Compiled
+
+ALIGNMENT_BYTES = 64
+
+_SCRATCH = threading.local()
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a kernel takes in one place.
+
+    Attributes:
+        name: as its reference calls it.
+        dtype: of the array, or of the number.
+        ndim: dimensions; 0 for a number.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    ndim: int
+
+
+def inputs_of(kernel: Kernel, dtype: str) -> list[Input]:
+    """What a kernel takes, as a problem of its own shows it."""
+    names = inspect.signature(kernel.reference).parameters
+    example = kernel.problem(kernel.verify_sizes[0], dtype, np.random.default_rng(0)).inputs
+    return [Input(name, np.asarray(value).dtype, np.ndim(value)) for name, value in zip(names, example, strict=True)]
+
+
+class Tuned:
+    """A compiled schedule that anybody may call: ``tuned(*inputs, out=None)`` returns the output.
+
+    Inputs that are not C-contiguous, or overlap ``out``, are copied; several threads may call it at once.
+
+    Attributes:
+        kernel: what it computes.
+        schedule: how.
+        dtype: of its floating-point arrays.
+
+    Raises:
+        TypeError: on a call with too many or too few inputs, or one of another dtype or number of dimensions.
+        ValueError: on a call with shapes that do not fit each other, or an ``out`` that does not fit.
+    """
+
+    def __init__(
+        self, kernel: Kernel, schedule: Schedule, dtype: str, compiled: Compiled, runtime: Sequence[str]
+    ) -> None:
+        self.kernel, self.schedule, self.dtype = kernel, schedule, np.dtype(dtype)
+        self._inputs = inputs_of(kernel, dtype)
+        self._function = compiled.function
+        self._extra = (*(int(schedule[name]) for name in runtime), *compiled.pointers)
+        self._sized = functools.lru_cache(maxsize=64)(self._shape_and_counts)
+
+    def __call__(self, *inputs: Any, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
+        """The kernel's output for these inputs, in ``out`` where given; see the class."""
+        given = inputs if self._are_plain(inputs) else self._checked(inputs)
+        size = self.kernel.size_of(*given)
+        shape, counts = self._sized(size)
+        if out is None:
+            out = aligned(shape, self.dtype)
+        else:
+            out = checked_output(out, shape, self.dtype)
+            given = [apart(value, out) for value in given]
+        if 0 in size:
+            out[...] = self.kernel.reference(*given)
+        else:
+            self._function(*given, out, *scratch(counts, self.dtype), *self._extra)
+        return out
+
+    def _are_plain(self, inputs: Sequence[Any]) -> bool:
+        """Whether all are what compiled code takes as it is: the usual case, and the quick one."""
+        if len(inputs) != len(self._inputs):
+            return False
+        for value, one in zip(inputs, self._inputs):  # noqa: B905 - as long as each other, and strict takes 0.1 us
+            if type(value) is not np.ndarray or value.dtype is not one.dtype or value.ndim != one.ndim:
+                return False
+            if not value.flags.carray:
+                return False
+        return True
+
+    def _checked(self, inputs: Sequence[Any]) -> list[Any]:
+        if len(inputs) != len(self._inputs):
+            names = ", ".join(one.name for one in self._inputs)
+            raise TypeError(f"{self.kernel.name} takes {len(self._inputs)} inputs ({names}), not {len(inputs)}")
+        return [
+            checked_array(value, one.name, one.dtype, one.ndim)
+            if one.ndim
+            else checked_number(value, one.name, one.dtype)
+            for value, one in zip(inputs, self._inputs, strict=True)
+        ]
+
+    def _shape_and_counts(self, size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape of the output, and elements of each scratch array."""
+        return self.kernel.out_shape(size), () if 0 in size else self.kernel.workspace(self.schedule, size)
+
+    def __repr__(self) -> str:
+        """What it is, in a line."""
+        values = ", ".join(f"{name}={value!r}" for name, value in self.schedule.items())
+        return f"<{self.kernel.name} {self.dtype}: {values}>"
+
+
+def checked_array(value: Any, name: str, dtype: np.dtype[Any], ndim: int) -> np.ndarray[Any, Any]:
+    """The input as a plain C-contiguous array that may be written to, as compiled code wants it; else a copy.
+
+    Raises:
+        TypeError: it is no array of that dtype and number of dimensions.
+    """
+    if not isinstance(value, np.ndarray) or value.dtype != dtype or value.ndim != ndim:
+        raise TypeError(f"{name} must be a {ndim}-dimensional {dtype} array, not {described(value)}")
+    if type(value) is np.ndarray and value.flags.carray:  # what `require` finds out too, in 1.5 us
+        return value
+    return np.require(value, requirements=["C", "A", "W", "E"])
+
+
+def checked_number(value: Any, name: str, dtype: np.dtype[Any]) -> Any:
+    """The input as a scalar of that dtype.
+
+    Raises:
+        TypeError: it is no number.
+    """
+    if isinstance(value, np.ndarray) or not np.isreal(value):
+        raise TypeError(f"{name} must be a real number, not {described(value)}")
+    return dtype.type(value)
+
+
+def checked_output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """The array that takes the result: ``out``, or a new one where that is None.
+
+    Raises:
+        ValueError: ``out`` cannot take it.
+    """
+    if out is None:
+        return aligned(shape, dtype)
+    fits = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
+    if not (fits and out.flags.carray):
+        wanted = f"a writable C-contiguous {dtype} array of shape {shape}"
+        raise ValueError(f"out must be {wanted}, not {described(out)}")
+    return out
+
+
+def described(value: Any) -> str:
+    """What somebody passed in, in a few words."""
+    if not isinstance(value, np.ndarray):
+        return type(value).__name__
+    kind = "" if value.flags.writeable else "read-only "
+    kind += "" if value.flags.c_contiguous else "non-contiguous "
+    return f"a {kind}{value.dtype} array of shape {value.shape}"
+
+
+def apart(value: Any, out: np.ndarray[Any, Any]) -> Any:
+    """The input, copied where writing the output would change it."""
+    if isinstance(value, np.ndarray) and np.may_share_memory(value, out):
+        return value.copy()
+    return value
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """A new array, not initialised, that starts on a cache line."""
+    count_bytes = math.prod(shape) * dtype.itemsize
+    raw = np.empty(count_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT_BYTES
+    return raw[start : start + count_bytes].view(dtype).reshape(shape)
+
+
+def scratch(counts: Sequence[int], dtype: np.dtype[Any]) -> list[np.ndarray[Any, Any]]:
+    """Arrays of so many elements for the kernel's own use; every thread keeps the largest that it has needed."""
+    kept: dict[tuple[int, Any], np.ndarray[Any, Any]] = _SCRATCH.__dict__.setdefault("kept", {})
+    arrays = []
+    for k, count in enumerate(counts):
+        array = kept.get((k, dtype))
+        if array is None or array.size < count:
+            array = kept[k, dtype] = aligned((count,), dtype)
+        arrays.append(array if array.size == count else array[:count])
+    return arrays

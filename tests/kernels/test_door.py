@@ -1,0 +1,123 @@
+"""Whatever is passed in at the door is right, or refused in words."""
+
+import numpy as np
+import pytest
+
+import kernels
+from kernels.door import Tuned, aligned, inputs_of, scratch
+from kernels.language import SourceFolder, specialise
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return SourceFolder(tmp_path_factory.mktemp("sources"))
+
+
+def tuned(folder, name, dtype="float64"):
+    kernel = kernels.get(name)
+    schedule = kernel.space.default
+    source = specialise(kernel.template(schedule), schedule, dtype)
+    return Tuned(kernel, schedule, dtype, folder.load(folder.write(source)), source.runtime)
+
+
+@pytest.fixture(scope="module")
+def softmax(folder):
+    return tuned(folder, "softmax")
+
+
+@pytest.fixture(scope="module")
+def triad(folder):
+    return tuned(folder, "triad", "float32")
+
+
+def rows(*shape):
+    return np.random.default_rng(0).uniform(0.5, 2, shape)
+
+
+def is_right(function, x):
+    return np.allclose(function(x), function.kernel.reference(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (7, 67)])
+def test_any_matrix_is_right(softmax, shape):
+    assert is_right(softmax, rows(*shape))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_an_empty_problem_has_an_empty_answer(triad, softmax, shape):
+    assert softmax(np.empty(shape)).shape == shape if shape[1] else True
+    assert triad(np.empty(0, np.float32), np.empty(0, np.float32), 2.0).size == 0
+
+
+def test_arrays_that_lie_otherwise_are_copied(softmax):
+    x = rows(8, 10)
+    fixed = x.copy()
+    fixed.flags.writeable = False
+    others = [np.asfortranarray(x), x[:, ::2], x[::-1], fixed, np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:]]
+    for other in others[:-1]:
+        assert is_right(softmax, other)
+    assert is_right(softmax, others[-1].view(np.float64).reshape(x.shape))
+
+
+def test_the_output_may_be_the_input(softmax):
+    x = rows(6, 9)
+    expected = softmax.kernel.reference(x)
+    assert softmax(x, out=x) is x
+    np.testing.assert_allclose(x, expected, rtol=1e-12)
+
+
+def test_special_values_spread_as_the_reference_spreads_them(softmax):
+    x = rows(4, 20)
+    x[1, 3], x[2, 5] = np.nan, -np.inf
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(softmax(x)[[0, 2, 3]], softmax.kernel.reference(x)[[0, 2, 3]], rtol=1e-12)
+        assert np.isnan(softmax(x)[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "words"),
+    [
+        ((), TypeError, r"softmax takes 1 inputs \(x\), not 0"),
+        (([[1.0]],), TypeError, "x must be a 2-dimensional float64 array, not list"),
+        ((np.ones((2, 2), np.float32),), TypeError, r"not a float32 array of shape \(2, 2\)"),
+        ((np.ones((2, 2), ">f8"),), TypeError, "float64"),
+        ((np.ones(2),), TypeError, r"not a float64 array of shape \(2,\)"),
+    ],
+)
+def test_what_is_no_input_is_refused(softmax, inputs, error, words):
+    with pytest.raises(error, match=words):
+        softmax(*inputs)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.ones((2, 3)), np.ones((2, 2), np.float32), np.ones((4, 4))[::2, ::2], np.asfortranarray(rows(2, 2)), [[1.0]]],
+)
+def test_what_takes_no_output_is_refused(softmax, out):
+    with pytest.raises(ValueError, match=r"out must be a writable C-contiguous float64 array of shape \(2, 2\)"):
+        softmax(rows(2, 2), out=out)
+
+
+def test_a_number_is_a_number(triad):
+    b = np.ones(3, np.float32)
+    np.testing.assert_array_equal(triad(b, b, 2), np.full(3, 3, np.float32))
+    with pytest.raises(TypeError, match="s must be a real number, not"):
+        triad(b, b, np.ones(3))
+
+
+def test_shapes_that_do_not_fit_each_other_are_refused(triad):
+    with pytest.raises(ValueError, match="shape"):
+        triad(np.ones(3, np.float32), np.ones(4, np.float32), 2.0)
+
+
+def test_inputs_are_named_as_the_reference_names_them():
+    found = [(one.name, one.dtype.name, one.ndim) for one in inputs_of(kernels.get("triad"), "float32")]
+    assert found == [("b", "float32", 1), ("c", "float32", 1), ("s", "float32", 0)]
+
+
+def test_scratch_is_kept_and_grows():
+    float64 = np.dtype("float64")
+    first = scratch((10,), float64)[0]
+    assert scratch((5,), float64)[0].base is first.base
+    assert scratch((20,), float64)[0].size == 20
+    assert aligned((3, 5), float64).ctypes.data % 64 == 0
