@@ -13,7 +13,7 @@ from evolve.controls.planted import CAPPED, COMPOUNDING, UNDECIDED, Kind, Settin
 from evolve.controls.worlds import ANY_END, KINDS
 
 if TYPE_CHECKING:
-    from evolve.store.records import Lap
+    from evolve.store.looprecords import Lap
 
 Break = Callable[[Sequence["Lap"], Setting], list["Lap"]]
 _GOOD = tuple(kind for kind in KINDS if kind.right in (CAPPED, COMPOUNDING))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.inference import Estimate
-    from evolve.store.records import Lap
+    from evolve.store.looprecords import Lap
 
 FIRST = math.log(1.30)
 """ln m_1, the gain of the first lap, of the simulations that the bars were set by."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.inference import Estimate
-from evolve.store.records import Lap
+from evolve.store.looprecords import Lap
 
 if TYPE_CHECKING:
     import numpy as np

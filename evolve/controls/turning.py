@@ -16,7 +16,7 @@ from evolve.tracker.rule import word
 from evolve.tracker.turns import turned
 
 if TYPE_CHECKING:
-    from evolve.store.records import Lap
+    from evolve.store.looprecords import Lap
 
 MOST_LAPS_OFF = 1
 ENDS = math.log(600), math.log(1200)

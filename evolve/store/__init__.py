@@ -6,6 +6,7 @@ A closed *loop* makes *laps*, each measured against lap 0 and *forecast* before 
 """
 
 from evolve.store.base import Store
+from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
 from evolve.store.records import (
     NOTES,
     PHASES,
@@ -17,12 +18,7 @@ from evolve.store.records import (
     Checkpoint,
     Evaluation,
     EventKind,
-    Forecast,
     Individual,
-    Lap,
-    Loop,
-    LoopEvent,
-    LoopSpec,
     Machine,
     OutcomeRecord,
     Publication,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
     from evolve.store.records import (
         Batch,
         Bound,
@@ -17,12 +18,7 @@ if TYPE_CHECKING:
         Checkpoint,
         Evaluation,
         EventKind,
-        Forecast,
         Individual,
-        Lap,
-        Loop,
-        LoopEvent,
-        LoopSpec,
         Machine,
         OutcomeRecord,
         Publication,

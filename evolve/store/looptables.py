@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from evolve.errors import EvolveError, UsageError
 from evolve.store import names, rows
 from evolve.store.database import Database
-from evolve.store.records import Forecast, Lap, Loop, LoopEvent, LoopSpec, Run, utc_now
+from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
+from evolve.store.records import Run, utc_now
 
 if TYPE_CHECKING:
     from evolve.store.records import Turn

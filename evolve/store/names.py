@@ -12,7 +12,8 @@ from evolve.errors import EvolveError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from evolve.store.records import Loop, Run
+    from evolve.store.looprecords import Loop
+    from evolve.store.records import Run
 
     Named = TypeVar("Named", Run, Loop)
 

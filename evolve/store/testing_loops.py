@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.inference import Estimate
 from evolve.errors import EvolveError, UsageError
-from evolve.store.records import Forecast, Lap, Loop, LoopSpec, Machine, RunSpec, utc_now
+from evolve.store.looprecords import Forecast, Lap, Loop, LoopSpec
+from evolve.store.records import Machine, RunSpec, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
