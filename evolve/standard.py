@@ -1,8 +1,12 @@
-"""The runs behind ``benchmarks/RESULTS.md``: fixed problems, budgets and names, so that a table can be made again."""
+"""The runs behind ``benchmarks/RESULTS.md``: fixed problems, budgets and names, so that a table can be made again.
+
+The same problems are what ``evolve run --all`` evolves, with a budget that they share.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import kernels
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from evolve.store import Run, Store
 
 SEED = 1
+LEAST_SHARE_S = 20.0
+"""Of a shared budget: less evaluates hardly more than the first generation."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,23 @@ STANDARD = (
     Standard("bench-matmul-float64-512", "matmul", "512", "float64", "5m"),
     Standard("bench-matmul-float64-1024", "matmul", "1024", "float64", "10m"),
 )
+
+
+def shared(budget: Budget, prefix: str) -> tuple[Standard, ...]:
+    """The same problems with equal shares of a budget, under names of their own.
+
+    Raises:
+        UsageError: the budget counts evaluations, or leaves less than ``LEAST_SHARE_S`` for each.
+    """
+    if budget.seconds is None:
+        raise UsageError(f"--all shares out time, and {budget.text} is none", "write 8h or 90m")
+    share_s = budget.seconds / len(STANDARD)
+    if share_s < LEAST_SHARE_S:
+        least = math.ceil(len(STANDARD) * LEAST_SHARE_S / 60)
+        raise UsageError(
+            f"{budget.text} are {share_s:.0f} s for each of {len(STANDARD)} problems", f"take {least}m or more"
+        )
+    return tuple(replace(one, name=one.name.replace("bench", prefix, 1), budget=f"{share_s:.0f}s") for one in STANDARD)
 
 
 def wanted(names: Collection[str]) -> tuple[Standard, ...]:

@@ -11,10 +11,12 @@ import click
 
 from evolve.cli import options
 from evolve.cli.options import Output
+from evolve.errors import UsageError
 
 
 @options.command("run", "evolve run matmul --size 512 --budget 2m")
-@click.argument("kernel")
+@click.argument("kernel", required=False)
+@click.option("--all", "with_all", is_flag=True, help="All kernels, which share --budget; again, it goes on.")
 @options.search_options("5m")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernel.")
 @click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
@@ -33,7 +35,8 @@ from evolve.cli.options import Output
 @options.quiet_option
 def command(  # noqa: PLR0913 - one parameter an option
     *,
-    kernel: str,
+    kernel: str | None,
+    with_all: bool,
     report: Path | None,
     no_report: bool,
     no_wisdom: bool,
@@ -50,6 +53,15 @@ def command(  # noqa: PLR0913 - one parameter an option
     The champion is then measured in new processes against the plain loop and against libraries.
     Ctrl-C once finishes the measurement under way and saves; `evolve resume` goes on from there.
     """
+    if with_all:
+        from evolve.cli.library import run_all
+
+        _refuse_other(kernel, asked)
+        terms = options.admission(wait=wait, anyway=anyway, is_quiet=quiet)
+        run_all(asked["budget"], asked["name"], terms, Output(as_json, quiet, store))
+        return
+    if kernel is None:
+        raise UsageError("no kernel is named", "`evolve kernels` lists them; --all takes all")
     from evolve.cli import asked as wishes
     from evolve.cli.ending import show_end
     from evolve.report.terminal import watching
@@ -62,3 +74,10 @@ def command(  # noqa: PLR0913 - one parameter an option
         with watching(is_quiet=quiet) as observer:
             run = start(facts, request, observer, options.admission(wait=wait, anyway=anyway, is_quiet=quiet))
         show_end(facts, run.id, Output(as_json, quiet, store), report, with_report=not no_report)
+
+
+def _refuse_other(kernel: str | None, asked: dict[str, Any]) -> None:
+    """Problems of ``--all`` are fixed, so that one machine's table can be held against another's."""
+    given = [f"--{name}" for name in ("size", "dtype", "seed") if asked[name] is not None]
+    if kernel or given:
+        raise UsageError(f"--all has problems of its own: leave out {kernel or ' '.join(given)}")
