@@ -40,12 +40,14 @@ class Request:
     Attributes:
         names: of kernels; none for all, and for the time of starting up.
         policy: what the caches hold before each call: one of ``benchmarks.contestant.POLICIES``.
+        threads: of the problems: with more than one, only of kernels that threads can share.
         is_quick: few samples.
         is_quiet: show what pytest says only where something failed.
     """
 
     names: tuple[str, ...] = ()
     policy: str = "hot"
+    threads: int = 1
     is_quick: bool = False
     is_quiet: bool = False
 
@@ -88,10 +90,11 @@ class Results:
 
 
 def champion_runs(store: Store, runs: Iterable[Run], machine: str, request: Request) -> list[Run]:
-    """The run published last for each problem, under the policy that is asked for."""
+    """The run published last for each problem, under the policy and with the threads that are asked for."""
     latest = {}
     wanted = request.names or kernels.names()
-    own = [run for run in runs if run.machine == machine and run.kernel in wanted and run.policy == request.policy]
+    terms = (machine, request.policy, request.threads)
+    own = [run for run in runs if run.kernel in wanted and (run.machine, run.policy, run.threads) == terms]
     found = [(store.publication(run.id), run) for run in own]
     published = [(made.measured_at, run) for made, run in found if made and made.is_promoted]
     for _, run in sorted(published, key=lambda pair: pair[0]):
@@ -135,6 +138,7 @@ def guests(sheets: Iterable[Sheet], here: str, request: Request) -> list[dict[st
             raise UsageError(f"{sheet.source} is of this very machine ({here})", "--with takes other machines' files")
         own = [_guest(sheet, problem, leader) for problem, leader in sheet.leaders.items()]
         own = [one for one in own if one["kernel"] in (request.names or kernels.names())]
+        own = [one for one in own if one["threads"] == request.threads]
         if not own:
             theirs = ", ".join(sorted({problem.kernel for problem in sheet.leaders})) or "no kernel"
             raise UsageError(
@@ -294,7 +298,7 @@ def pytest_command(request: Request) -> list[str]:
     return [
         *(sys.executable, "-m", "pytest", str(suite), "-c", str(SUITES / "pytest.ini"), "--rootdir", str(SUITES)),
         *("-v", "--no-header", "--benchmark-only", f"--sources={cache_folder() / 'sources'}"),
-        f"--policy={request.policy}",
+        *(f"--policy={request.policy}", f"--threads={request.threads}"),
         *((f"--kernels={','.join(request.names)}",) if request.names else ()),
         *(("--quick",) if request.is_quick else ()),
     ]

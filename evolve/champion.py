@@ -25,11 +25,13 @@ class Title:
         fitness: ln(t_baseline / t_incumbent); from a paired measurement against the baseline itself, as soon as there
             is one: gains of successive incumbents are not multiplied.
         speedup: what that measurement found: a checkpoint, or the race that took the title from the baseline.
+        most_error: that a holder may have, as a share of what is tolerated.
     """
 
     individual: Individual | None = None
     fitness: float = 0.0
     speedup: Estimate | None = None
+    most_error: float = 1.0
 
     @property
     def time_s(self) -> float | None:
@@ -42,23 +44,24 @@ class Title:
         record = individual.record
         if record is None or not isinstance(record.outcome, Measured) or individual.evaluation.duplicate_of is not None:
             return self
-        wins = record.outcome.low > 0 and record.outcome.log_ratio > LEAST_GAIN
+        is_right = record.outcome.max_error <= self.most_error
+        wins = is_right and record.outcome.low > 0 and record.outcome.log_ratio > LEAST_GAIN
         if not wins:
             return self
         samples = record.outcome.samples
         first = speedup_estimate(samples.candidate_s, samples.incumbent_s) if self.individual is None else None
-        return Title(individual, self.fitness + record.outcome.log_ratio, first)
+        return Title(individual, self.fitness + record.outcome.log_ratio, first, self.most_error)
 
     def confirmed(self, checkpoint: Checkpoint) -> Title:
         """The title with its holder measured against the baseline."""
         return replace(self, fitness=math.log(checkpoint.speedup.estimate), speedup=checkpoint.speedup)
 
 
-def title_of(individuals: Iterable[Individual], checkpoints: Iterable[Checkpoint]) -> Title:
+def title_of(individuals: Iterable[Individual], checkpoints: Iterable[Checkpoint], most_error: float = 1.0) -> Title:
     """The incumbent that a run's recorded outcomes lead to."""
     # the first one of each: what is measured later is for the tracker, and moves no fitness
     confirmed = {checkpoint.evaluation: checkpoint for checkpoint in reversed([*checkpoints])}
-    title = Title()
+    title = Title(most_error=most_error)
     # the order in which they became known: one that got a second chance came after its batch
     known = [individual for individual in individuals if individual.record is not None]
     for individual in sorted(known, key=lambda i: i.record.finished_at if i.record else ""):

@@ -54,7 +54,7 @@ def gate(task: Task | None, say: Say, *, anyway: bool = False) -> Gate:
     """Wait for a quiet moment, then race a function against itself for a second.
 
     Args:
-        task: what the run is going to measure: the races have its cache policy; None for no run.
+        task: what the run is going to measure: the races have its cache policy and its threads; None for no run.
         say: is told what is waited for.
         anyway: do not wait; go on where nothing can be told from noise, and say so.
 
@@ -76,7 +76,7 @@ def gate(task: Task | None, say: Say, *, anyway: bool = False) -> Gate:
 
 def _races(task: Task | None, say: Say) -> list[Samples]:
     """Races of equals; once more where the first would have to be refused."""
-    problem = replace(precision.PROBLEM, policy=task.policy) if task else precision.PROBLEM
+    problem = replace(precision.PROBLEM, policy=task.policy, threads=task.threads) if task else precision.PROBLEM
     with Harness(problem, source_folder()) as harness:
         contestant = aa.itself(harness)
         for attempt in ("a function raced against itself", "raced against itself once more"):

@@ -74,7 +74,8 @@ def _finalists(session: Session) -> list[Individual]:
     if incumbent is None:
         return []
     least = (incumbent.fitness or 0.0) - CLOSE
-    paid = [i for i in session.individuals if i.is_paid and i.fitness is not None and i is not incumbent]
+    able = [i for i in session.individuals if i.is_paid and i.error <= session.title.most_error]
+    paid = [i for i in able if i.fitness is not None and i is not incumbent]
     best = sorted((i for i in paid if (i.fitness or 0.0) >= least), key=lambda i: i.fitness or 0.0, reverse=True)
     return [incumbent, *best[: FINALISTS - 1]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -242,8 +243,21 @@ def _check(request: Request) -> None:
     kernel = kernels.get(request.kernel)
     if request.dtype not in kernel.dtypes:
         raise UsageError(f"{kernel.name} has no dtype {request.dtype!r}", f"it has {', '.join(kernel.dtypes)}")
-    if request.threads != 1:
+    check_threads(kernel, request.threads)
+
+
+def check_threads(kernel: kernels.Kernel, threads: int) -> None:
+    """See that so many threads can share a kernel here.
+
+    Raises:
+        UsageError: its calls cannot be shared, or there are fewer cores.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if threads > 1 and kernel.split is None:
         raise UsageError(f"{kernel.name} has single-threaded schedules only", "leave --threads at 1")
+    if threads > cores:
+        here = f"{cores} core{'s' * (cores > 1)}"
+        raise UsageError(f"{threads} threads on {here}", f"--threads takes at most {cores} here")
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.contestant import Task
 from benchmarks.harness import Built, Harness, Incumbent, Plan
 from benchmarks.outcome import Impossible, Measured, Noisy
+from evolve.accuracy import most_error
 from evolve.budget import Budget
 from evolve.champion import title_of
 from evolve.checkpoint import is_due, measured
@@ -78,7 +79,7 @@ class Session:
         )
         self.individuals = self.store.individuals(run.id)
         checkpoints = self.store.checkpoints(run.id)
-        self.title = title_of(self.individuals, checkpoints)
+        self.title = title_of(self.individuals, checkpoints, most_error(run))
         self.checked_at = checkpoints[-1].evaluations if checkpoints else 0
         self.known = self.store.known_sources(run.id)
         self.counts = Counter(self.store.counts(run.id))
@@ -165,7 +166,7 @@ class Session:
     def tell(self, batch: Sequence[Individual]) -> None:
         """Tell the strategy what came of a batch, duplicates with their original's outcome."""
         with self.phases.phase("search"):
-            self.strategy.tell([Result(Schedule(i.evaluation.schedule), i.fitness) for i in batch])
+            self.strategy.tell([Result(Schedule(i.evaluation.schedule), i.fitness, i.error) for i in batch])
         for individual in batch:
             best = max(self.history[-1] if self.history else 1.0, math.exp(individual.fitness or 0.0))
             self.history += [best] if individual.is_paid else []

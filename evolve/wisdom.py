@@ -8,7 +8,7 @@ source that was measured; from elsewhere it is where a search begins.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import kernels
@@ -19,7 +19,7 @@ from evolve.starting import starting_at
 from evolve.store import Champion, open_store
 from evolve.store.rows import plain, record_of
 from kernels.door import Tuned
-from kernels.language import Schedule, TemplateError, specialise
+from kernels.language import Schedule, TemplateError, parallel_of, specialise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +34,14 @@ SCHEMA = 1
 REACH = 8.0
 """A champion counts for problems of which no extent differs from its own by more than this factor: three doublings
 change which cache holds what."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a function is wanted for, besides its size."""
+
+    dtype: str
+    threads: int
 
 
 def best(
@@ -51,7 +59,7 @@ def best(
         kernel: its name.
         size: extents of the problem, one for all or one each; the kernel's own default where not given.
         dtype: ``"float64"`` or ``"float32"``, as the kernel has them.
-        threads: that it may use.
+        threads: that share each call, where the kernel's calls can be shared; else it has one.
         store: where runs are kept; the user's own by default.
 
     Raises:
@@ -61,9 +69,10 @@ def best(
     definition = _known(kernel)
     if dtype not in definition.dtypes:
         raise UsageError(f"{kernel} has no {dtype}; it has {', '.join(definition.dtypes)}")
-    extents = _extents(definition, size)
-    schedule = _schedule(definition, _champions(kernel, dtype, threads, store), extents, dtype)
-    return _tuned(definition, schedule, dtype)
+    extents, together = _extents(definition, size), threads if definition.split else 1
+    terms = Terms(dtype, together)
+    schedule = _schedule(definition, _champions(kernel, terms, store), extents, terms)
+    return _tuned(definition, schedule, terms)
 
 
 def nearest(champions: Iterable[Champion], size: Size) -> list[Champion]:
@@ -122,7 +131,7 @@ def _extents(kernel: Kernel, size: Size | int | None) -> Size:
     return extents
 
 
-def _champions(kernel: str, dtype: str, threads: int, store: str | None) -> list[Champion]:
+def _champions(kernel: str, terms: Terms, store: str | None) -> list[Champion]:
     try:
         opened = open_store(store or default_store(), create=False)
     except EvolveError:
@@ -131,32 +140,35 @@ def _champions(kernel: str, dtype: str, threads: int, store: str | None) -> list
         return []  # who never ran evolve has no store of his own
     with opened as facts:
         here = known_machine(facts).id
-        return [o for o in facts.champions(kernel) if (o.machine, o.dtype, o.threads) == (here, dtype, threads)]
+        found = [one for one in facts.champions(kernel) if one.machine == here]
+        return [one for one in found if (one.dtype, one.threads) == (terms.dtype, terms.threads)]
 
 
-def _schedule(kernel: Kernel, champions: Sequence[Champion], size: Size, dtype: str) -> Schedule:
+def _schedule(kernel: Kernel, champions: Sequence[Champion], size: Size, terms: Terms) -> Schedule:
     for one in nearest(champions, size):
         schedule = Schedule(one.schedule)
-        if kernel.space.is_legal(schedule) is None and _makes(kernel, schedule, dtype, one.source_hash):
+        if kernel.space.is_legal(schedule) is None and _makes(kernel, schedule, terms, one.source_hash):
             return schedule
     return kernel.space.default
 
 
-def _makes(kernel: Kernel, schedule: Schedule, dtype: str, source_hash: str) -> bool:
+def _makes(kernel: Kernel, schedule: Schedule, terms: Terms, source_hash: str) -> bool:
     """Whether a schedule still makes the source that was measured."""
     try:
-        return _source(kernel, schedule, dtype).identity == source_hash
+        return _source(kernel, schedule, terms).identity == source_hash
     except TemplateError:
         return False
 
 
-def _source(kernel: Kernel, schedule: Schedule, dtype: str) -> Source:
-    return specialise(kernel.template(schedule), schedule, dtype)
+def _source(kernel: Kernel, schedule: Schedule, terms: Terms) -> Source:
+    source = specialise(kernel.template(schedule), schedule, terms.dtype)
+    return parallel_of(source, kernel.split or (), terms.threads)
 
 
-def _tuned(kernel: Kernel, schedule: Schedule, dtype: str) -> Tuned:
-    source, folder = _source(kernel, schedule, dtype), source_folder()
-    return Tuned(kernel, schedule, dtype, folder.load(folder.write(source)), source.runtime)
+def _tuned(kernel: Kernel, schedule: Schedule, terms: Terms) -> Tuned:
+    source, folder = _source(kernel, schedule, terms), source_folder()
+    compiled = folder.load(folder.write(source))
+    return Tuned(kernel, schedule, terms.dtype, compiled, source.runtime, terms.threads)
 
 
 def _read(told: Mapping[str, Any]) -> list[Champion]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import kernels
+from evolve.accuracy import at_most
 from evolve.budget import Budget
 from evolve.cli.options import closest
 from evolve.errors import UsageError
@@ -37,7 +39,7 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
     size_text, dtype, seed = asked.pop("size"), asked.pop("dtype"), asked.pop("seed")
     size = _understood(definition.size, size_text) if size_text else definition.default_size
     budget = _understood(Budget.parse, asked.pop("budget"))
-    may_stop = asked.pop("stop_when_flat", False)
+    may_stop, max_error = asked.pop("stop_when_flat", False), asked.pop("max_error", None)
     _check_strategy(definition, asked["strategy"])
     made = Request(
         kernel=str(Path(kernel).absolute()) if kernel.endswith(".py") else kernel,
@@ -49,7 +51,9 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
         **asked,
     )
     _check_memory(definition, made)
-    return made
+    if max_error is None:
+        return made
+    return replace(made, options={**made.options, **at_most(max_error, definition, made.size, made.dtype)})
 
 
 def known_kernel(name: str) -> Kernel:

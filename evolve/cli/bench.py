@@ -41,6 +41,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
 )
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernels.")
 @click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
 @options.profile_options
 @options.wait_option
@@ -58,6 +59,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     pyperf: Path | None,
     results: Path | None,
     policy: str,
+    threads: int,
     wait: bool,
     store: str | None,
     as_json: bool,
@@ -71,13 +73,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     from evolve.bench import Request
     from evolve.cli.asked import known_kernel
+    from evolve.run import check_threads
 
     for name in kernels:
-        known_kernel(name)
+        check_threads(known_kernel(name), threads)
     targets = Targets(save, pyperf, results)
     targets.check()
     output = Output(as_json, quiet, store)
-    job = _Job(Request(kernels, policy, quick, quiet), _sheets(others), is_evolving, compare, wait)
+    job = _Job(Request(kernels, policy, threads, quick, quiet), _sheets(others), is_evolving, compare, wait)
     with options.opened(store, create=True) as facts:
         found = job.results(facts)
     _say(found, targets, output, is_comparing=compare)

@@ -152,7 +152,10 @@ def search_options(budget: str) -> Callable[[Callable[..., Any]], Callable[..., 
         ),
         click.option("--budget", default=budget, show_default=True, help="Of a search: 90s, 5m, 1h30m or 300evals."),
         click.option(
-            "--strategy", default="genetic", show_default=True, help="genetic, local, random, or path.py:Class."
+            "--strategy",
+            default="genetic",
+            show_default=True,
+            help="genetic, local, nsga2 (time against error), random, or path.py:Class.",
         ),
         click.option(
             "--control-share",

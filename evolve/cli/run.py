@@ -20,6 +20,7 @@ from evolve.errors import UsageError
 @options.search_options("5m")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernel.")
 @click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
+@click.option("--max-error", type=click.FloatRange(0, min_open=True), help="Of the champion, relative: 1e-6.")
 @click.option("--stop-when-flat", is_flag=True, help="Stop early once as much again is not expected to bring 2 %.")
 @click.option("--no-wisdom", is_flag=True, help="Begin at the kernel's default, not at an imported candidate.")
 @click.option("--name", help="A word of yours for the run.")

@@ -10,11 +10,11 @@ import jinja2
 
 import kernels
 from evolve.errors import EvolveError
-from evolve.report.listing import listings
+from evolve.report.listing import listing, listings
 from evolve.report.quantities import extents, number, percent, seconds, terms
 from evolve.tracker import summary
 from kernels.door import inputs_of
-from kernels.language import Schedule, TemplateError, specialise
+from kernels.language import Schedule, TemplateError, parallel_of, specialise
 from kernels.language.bundle import bundle, reader
 from kernels.language.pieces import BundleError
 
@@ -34,6 +34,8 @@ _DOOR = {
     **dict.fromkeys(("check", "Subject"), "evolve.report.standalone"),
 }
 """Functions of the file that are no kernel's, and where they come from."""
+_TEAM = {"team": ("kernels.language.team", "team"), "slices": ("kernels.language.parallel", "slices")}
+"""And where threads share a call."""
 _FUNCTIONS = ("size_of", "out_shape", "workspace", "reference", "problem", "tolerance", "scale")
 _ALLOWED = {"numpy", "numba", "llvmlite"}  # llvmlite comes with numba
 _RESERVED = {"DTYPE", "SCHEDULE", "RUNTIME", "POINTERS", "Schedule", "out", "size", "arrays"}
@@ -78,7 +80,8 @@ class _File:
                 f"the champion of run {run.id} is no schedule of the {run.kernel} that is installed: {reason}",
                 "install the version that the run was made with, or run it again",
             )
-        self.source = specialise(self.kernel.template(self.schedule), self.schedule, run.dtype)
+        self.alone = specialise(self.kernel.template(self.schedule), self.schedule, run.dtype)
+        self.source = parallel_of(self.alone, self.kernel.split or (), run.threads)
         self.baseline = specialise(self.kernel.baseline, {}, run.dtype)
 
     def text(self) -> str:
@@ -97,6 +100,7 @@ class _File:
             schedule=self.schedule,
             runtime=self.source.runtime,
             size=self.run.size,
+            threads=self.run.threads,
             sizes=list(map(tuple, self.kernel.verify_sizes)),
             inputs=inputs_of(self.kernel, self.run.dtype),
             imports=cut.imports,
@@ -109,7 +113,9 @@ class _File:
     # ---- code
 
     def cut(self) -> Bundle:
-        texts = listings(self.source, self.kernel.template(self.schedule), _TUNED)
+        texts = listings(self.alone, self.kernel.template(self.schedule), _TUNED)
+        if self.run.threads > 1:
+            texts |= {f"{_TUNED}.{one.module}": listing(one, doc) for one, doc in self.callers().items()}
         texts |= listings(self.baseline, self.kernel.baseline, _PLAIN, is_lazy=True)
         packages = {"kernels", "benchmarks", "evolve", self.kernel.reference.__module__.partition(".")[0]}
         taken = {*_RESERVED, self.kernel.name, *self.parameters()}
@@ -122,10 +128,15 @@ class _File:
             **{f"pointer {k}": _definition(_TUNED, source) for k, source in enumerate(self.source.pointers)},
             "kernel": _definition(_TUNED, self.source),
             **({"address_of": ("kernels.language.simd", "address_of")} if self.source.pointers else {}),
+            **(_TEAM if self.run.threads > 1 else {}),
             **{name: (function.__module__, function.__name__) for name, function in functions},
             "baseline": _definition(_PLAIN, self.baseline),
             **{name: (module, name) for name, module in _DOOR.items()},
         }
+
+    def callers(self) -> dict[Source, str]:
+        """What has several threads share a call, with a docstring each."""
+        return {self.source: "Have all threads do their part.", self.source.pointers[-1]: "Call the kernel on a part."}
 
     def names(self, cut: Bundle) -> dict[str, Any]:
         """The names that all of that has in the file."""

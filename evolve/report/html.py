@@ -10,6 +10,7 @@ import plotly.offline
 import kernels
 from benchmarks.outcome import KINDS
 from evolve.report import outlook, promotion, quantities, result
+from evolve.report.accuracy import accuracy
 from evolve.report.figures import champion_curve, front, opponents
 from evolve.report.genes import genes
 from evolve.report.loop import NO_RATES
@@ -64,6 +65,7 @@ def page(store: Store, run_id: str, share: float | None = None, rates: str = "")
         champion_curve(individuals, store.checkpoints(run.id), publication, bound, told),
         opponents(publication),
         front(told["front"], run.id),
+        accuracy(individuals, told["accuracy"]),
     ]
     return template("report.html").render(
         told=told,

@@ -40,7 +40,7 @@ def _called(template: Template, name: str) -> Template:
     return next(value for value in template.globals.values() if isinstance(value, Template) and value.name == name)
 
 
-def listing(source: Source, doc: str, *, is_lazy: bool) -> str:
+def listing(source: Source, doc: str, *, is_lazy: bool = False) -> str:
     """The text of one source with its docstring."""
     tree = ast.parse(source.text)
     definition = tree.body[-1]

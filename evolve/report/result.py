@@ -13,6 +13,8 @@ from evolve.report.text import facts
 Told = Mapping[str, Any]
 """What ``evolve.tracker.summary`` returns."""
 
+_TWO = 2
+"""Points make a front."""
 _SOURCES = {
     "published": "",
     "checkpoint": " (measured while searching, not yet in fresh processes)",
@@ -42,7 +44,7 @@ def full(told: Told, rates: str = "") -> str:
         [
             headline(told),
             "",
-            facts([*champion(told), *promotion.evidence(told), *_schedule(told)]),
+            facts([*champion(told), *promotion.evidence(told), *_schedule(told), *_accuracy(told)]),
             "",
             outlook.outlook(told),
             "",
@@ -125,6 +127,16 @@ def _schedule(told: Told) -> list[tuple[str, str]]:
 def _verdict(told: Told) -> list[tuple[str, str]]:
     verdict = told["verdict"]
     return [("verdict", f"{verdict['verdict']}: {verdict['reasons'][0]}")]
+
+
+def _accuracy(told: Told) -> list[tuple[str, str]]:
+    """What is fastest at each error, where schedules differ in it."""
+    found = told["accuracy"]["front"] if told["accuracy"] else []
+    if len(found) < _TWO:
+        return []
+    ends = f"{factor(found[0]['search_speedup'])} at {percent(found[0]['error'])} of the tolerated error"
+    least = f"{factor(found[-1]['search_speedup'])} at {percent(found[-1]['error'])}"
+    return [("accuracy", f"{len(found)} schedules on the front, from {ends} to {least} (search estimates)")]
 
 
 def _search(told: Told) -> list[tuple[str, str]]:

@@ -3,9 +3,9 @@
 A *strategy* proposes schedules (``ask``) and hears what came of them (``tell``); ``protocol.Strategy`` is its contract.
 It never evaluates anything and never sees a clock, so a search can be tested on any function of a schedule, and a run
 is resumed by replaying its tells. One strategy is one file: ``genetic`` (the default), ``local`` (a hill climber that
-restarts), ``random`` (what the others must beat). ``control.ControlArm`` puts independent random draws between the
-proposals of any of them. One's own is a class in a file, ``path.py:Class``; ``testing.StrategyContract`` says whether
-it keeps the contract.
+restarts), ``nsga2`` (time against error), ``random`` (what the others must beat). ``control.ControlArm`` puts
+independent random draws between the proposals of any of them. One's own is a class in a file, ``path.py:Class``;
+``testing.StrategyContract`` says whether it keeps the contract.
 
 Strategy modules are imported when asked for: some need libraries that the command line's help can do without.
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 STRATEGIES = {
     "genetic": "evolve.search.genetic:Genetic",
     "local": "evolve.search.local:Local",
+    "nsga2": "evolve.search.nsga2:Nsga2",
     "random": "evolve.search.random:Random",
 }
 

@@ -24,6 +24,30 @@ _CROSSOVER_SHARE = 0.5
 _FEW = 3
 
 
+class _Objectives(base.Fitness):  # type: ignore[misc] # DEAP has no types
+    weights = (1.0, 1.0)
+
+
+class _Placed:
+    """What DEAP sorts: an object with a ``fitness``."""
+
+    def __init__(self, place: int, objectives: tuple[float, float]) -> None:
+        self.place = place
+        self.fitness = _Objectives(objectives)
+
+
+def nondominated_first(objectives: Sequence[tuple[float, float]], count: int) -> list[int]:
+    """Places of the best by rank of non-domination, and within a front by crowding distance, the least crowded first.
+
+    Args:
+        objectives: of each individual, both to be as large as can be.
+        count: how many; of the last front that has room those that stand alone.
+    """
+    placed = [_Placed(k, pair) for k, pair in enumerate(objectives)]
+    chosen = tools.selNSGA2(placed, min(count, len(placed))) if placed else []
+    return [one.place for one in chosen]
+
+
 class Genetic(Novel):
     """Survival of the best of all that was told, tournament selection, typed variation, and a look next door.
 
@@ -51,7 +75,7 @@ class Genetic(Novel):
         super().__init__(space, rng)
         self.population: list[Result] = []
         self.logbook = tools.Logbook()
-        self._size = population
+        self.size = population
         self._exploit = exploit
         self._founders = self._founding()
         self._random_state = random.Random(int(rng.integers(2**63))).getstate()  # noqa: S311 - a search, no secret
@@ -69,16 +93,26 @@ class Genetic(Novel):
         """The best of the old population and ``results`` survive; a newer result of a schedule replaces the older."""
         super().tell(results)
         newest = {result.schedule: result for result in (*self.population, *results)}
-        self.population = self._toolbox.survive([r for r in newest.values() if r.fitness is not None])
+        self.population = self.surviving([r for r in newest.values() if r.fitness is not None])
         if self.population:
             self.logbook.record(seen=len(self.seen), **self._statistics.compile(self.population))
+
+    def surviving(self, results: Sequence[Result]) -> list[Result]:
+        """The fittest; the population is in this order."""
+        survivors: list[Result] = self._toolbox.survive(results)
+        return survivors
+
+    def parents(self) -> tuple[Result, Result]:
+        """Two winners of tournaments, who may be the same."""
+        mother, father = self._toolbox.select(self.population, 2)
+        return mother, father
 
     def following(self) -> Proposal | None:
         """A founder, a neighbour of the best, a child; failing these a random schedule."""
         while self._founders:
             if (founder := self._founders.pop()).schedule not in self.seen:
                 return founder
-        if len(self.seen) < self._size or not self.population:
+        if len(self.seen) < self.size or not self.population:
             return self.random_proposal()
         looks_near = self.rng.random() < self._exploit
         return (looks_near and self._neighbour()) or self._child() or self._neighbour() or self.random_proposal()
@@ -86,13 +120,13 @@ class Genetic(Novel):
     def _founding(self) -> list[Proposal]:
         default = self.space.default
         near = self.space.neighbours(default)
-        picked = self.rng.permutation(len(near))[: self._size // 4]
+        picked = self.rng.permutation(len(near))[: self.size // 4]
         neighbours = [Proposal(near[int(k)], "neighbour", (default,)) for k in picked]
         return [*neighbours, Proposal(default, "default")]
 
     def _tools(self, tournament: int) -> base.Toolbox:
         toolbox = base.Toolbox()
-        toolbox.register("survive", tools.selBest, k=self._size)
+        toolbox.register("survive", tools.selBest, k=self.size)
         toolbox.register("select", tools.selTournament, tournsize=tournament)
         return toolbox
 
@@ -116,7 +150,7 @@ class Genetic(Novel):
 
     def _child(self) -> Proposal | None:
         for _ in range(_MOST_TRIES):
-            mother, father = (parent.schedule for parent in self._toolbox.select(self.population, 2))
+            mother, father = (parent.schedule for parent in self.parents())
             is_pair = mother != father and self.rng.random() < _CROSSOVER_SHARE
             child = self._crossed(mother, father) if is_pair else self._mutated(mother)
             if child.schedule not in self.seen:

@@ -40,6 +40,7 @@ class Result:
     Attributes:
         schedule: the one tried.
         fitness: ln(t_baseline / t_schedule), higher is better; None where it failed: then it has no fitness at all.
+        error: the largest that was found, as a share of what is tolerated.
 
     Raises:
         ValueError: the fitness is NaN.
@@ -47,6 +48,7 @@ class Result:
 
     schedule: Schedule
     fitness: float | None
+    error: float = 0.0
 
     def __post_init__(self) -> None:
         if self.fitness is not None and math.isnan(self.fitness):

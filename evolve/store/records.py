@@ -210,6 +210,11 @@ class Individual:
         return getattr(self.record.outcome, "time_s", None) if self.record else None
 
     @property
+    def error(self) -> float:
+        """The largest that was found, as a share of what is tolerated; 0 unless measured."""
+        return getattr(self.record.outcome, "max_error", 0.0) if self.record else 0.0
+
+    @property
     def is_paid(self) -> bool:
         """True for a known outcome that took an evaluation of its own."""
         return self.record is not None and self.evaluation.duplicate_of is None

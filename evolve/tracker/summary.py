@@ -10,6 +10,7 @@ import numpy as np
 from evolve.machines import profile_of
 from evolve.quarantine import folder_of
 from evolve.store.rows import plain
+from evolve.tracker.accuracy import accuracy
 from evolve.tracker.comparison import comparison
 from evolve.tracker.conditions import conditions
 from evolve.tracker.curve import champion, paid
@@ -55,6 +56,7 @@ def summary(store: Store, run_id: str, share: float | None = None) -> dict[str, 
         "naive_product": naive_product(individuals),
         "null": comparison(individuals, bound, np.random.default_rng(run.seed)),
         **outlook(store, run, individuals, progress["searching_s"], progress["elapsed_s"], share),
+        "accuracy": accuracy(individuals),
         "verdict": run_verdict(individuals, bound, publication).as_dict(),
         "conditions": conditions(store.events(run.id), individuals),
         "quarantine": _quarantined(individuals),

@@ -14,6 +14,7 @@ from evolve.search import STRATEGIES, make
 from evolve.search.control import ControlArm
 from evolve.search.genetic import Genetic
 from evolve.search.local import Local
+from evolve.search.nsga2 import Nsga2
 from evolve.search.protocol import Proposal, Result
 from evolve.search.random import Random
 from evolve.search.testing import SYNTHETIC, TINY, StrategyContract, best, search, synthetic_fitness
@@ -29,6 +30,11 @@ def generator(seed=0):
 class TestGenetic(StrategyContract):
     def make(self, space, rng):
         return Genetic(space, rng)
+
+
+class TestNsga2(StrategyContract):
+    def make(self, space, rng):
+        return Nsga2(space, rng)
 
 
 class TestLocal(StrategyContract):
@@ -260,7 +266,7 @@ def test_make_takes_a_file_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize("name", ["simulated-annealing", "nowhere.py:Class", "nowhere.at.all:Class"])
 def test_make_lists_the_strategies_there_are(name):
-    with pytest.raises(ValueError, match="genetic, local, random"):
+    with pytest.raises(ValueError, match="genetic, local, nsga2, random"):
         make(name, TINY, generator())
 
 
