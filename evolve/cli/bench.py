@@ -26,6 +26,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 
 @options.command("bench", "evolve bench matmul triad --compare")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@click.option("--all", "with_all", is_flag=True, help="All kernels, as where none is named.")
 @click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (30 minutes).")
 @click.option("--quick", is_flag=True, help="Few samples: to see that it works, not to be quoted.")
 @click.option("--compare", is_flag=True, help="Hold the figures against those saved before.")
@@ -43,6 +44,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernels.")
 @click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
+@click.option("--report", type=_path, metavar="FILE", help="Write the roofline, with all contestants on it, as a page.")
 @options.profile_options
 @options.wait_option
 @options.store_option
@@ -51,6 +53,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     kernels: tuple[str, ...],
+    with_all: bool,
     is_evolving: bool,
     quick: bool,
     compare: bool,
@@ -58,6 +61,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     save: Path | None,
     pyperf: Path | None,
     results: Path | None,
+    report: Path | None,
     policy: str,
     threads: int,
     wait: bool,
@@ -77,7 +81,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     for name in kernels:
         check_threads(known_kernel(name), threads)
-    targets = Targets(save, pyperf, results)
+    if kernels and with_all:
+        raise UsageError(f"--all takes all kernels: leave out {' '.join(kernels)}")
+    targets = Targets(save, pyperf, results, report)
     targets.check()
     output = Output(as_json, quiet, store)
     job = _Job(Request(kernels, policy, threads, quick, quiet), _sheets(others), is_evolving, compare, wait)
@@ -93,6 +99,7 @@ class Targets:
     save: Path | None
     pyperf: Path | None
     results: Path | None
+    report: Path | None = None
 
     def check(self) -> None:
         """What cannot be written must fail before half an hour of measuring, not after it."""
@@ -100,7 +107,7 @@ class Targets:
             from evolve.report.pyperf import check_available
 
             check_available()
-        for path in (self.save, self.pyperf, self.results):
+        for path in (self.save, self.pyperf, self.results, self.report):
             if path is not None and not os.access(path.absolute().parent, os.W_OK):
                 raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
 
@@ -112,6 +119,10 @@ class Targets:
         if self.results:
             put(self.results, bench.markdown(found))
             output.note(f"\nresults  {self.results}")
+        if self.report:
+            from evolve.report import roofline
+
+            output.note(f"\nreport   {roofline.write(found, self.report)}")
         if self.pyperf:
             pyperf.write(found.suites, self.pyperf)
             output.note(f"\npyperf   {self.pyperf}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks.inference import Estimate
@@ -19,7 +21,7 @@ from evolve import bench, standard
 from evolve.bench import Measured, Request, Results, champion, champion_runs, earlier_medians, earlier_speedups, guests
 from evolve.errors import EvolveError, UsageError
 from evolve.repeats import repeats
-from evolve.report import pyperf
+from evolve.report import pyperf, roofline
 from evolve.report.bench import markdown, plain, text
 from evolve.sheet import read_sheet
 from evolve.store import Batch, Machine, Publication, open_store, utc_now
@@ -616,3 +618,41 @@ def test_a_taken_name_is_told_before_the_first_run_starts(evolve, benched, monke
     code, _, err = evolve("bench", "--evolve")
     assert (code, "request" in benched) == (2, False)
     assert "run second" in err
+
+
+# ---- the page
+
+
+def test_the_roofline_has_roofs_and_a_column_for_each_problem(results, tmp_path):
+    ceilings = {"flop_per_s": {"float64": {"fma": {"1": 59e9}}}, "bytes_per_s": {"DRAM": {"read": {"1": 20e9}}}}
+    page = roofline.write(dataclasses.replace(results, ceilings=ceilings), tmp_path / "page.html").read_text()
+    drawings = [json.loads(text) for text in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page)]
+    roofs, fractions = (drawing["data"] for drawing in drawings)
+    intensity, rates = 2e9 / 1e6, [2e9 / (0.02 * 20), 2e9 / (0.02 * 1.05), 2e9 / 0.02]
+    shown = [trace for trace in roofs if "markers" in trace["mode"]]
+    points = [(*_plain_numbers(trace["x"]), *_plain_numbers(trace["y"])) for trace in shown]
+    assert points == [pytest.approx((intensity, rate)) for rate in rates]
+    assert [_plain_numbers(trace["x"])[0] for trace in fractions] == pytest.approx([0.04, 0.8 / 1.05, 0.8])
+    assert "float64 59.0 GFLOP" in page
+    assert "1.05x [1.01, 1.09] numpy" in page
+
+
+def _plain_numbers(values):
+    """What plotly writes of a list: a list, or base64."""
+    if isinstance(values, list):
+        return values
+    return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+
+
+def test_a_page_without_figures_says_so(results):
+    page = roofline.page(dataclasses.replace(results, measured=_measured()))
+    assert "Nothing was measured" in page
+    assert "Roofline" not in page
+
+
+def test_bench_writes_the_page_where_it_is_asked_for(evolve, benched, tmp_path):
+    page = tmp_path / "roofs.html"
+    code, _, err = evolve("bench", "--all", "--report", str(page))
+    assert (code, page.exists()) == (0, True), err
+    code, _, err = evolve("bench", "matmul", "--all")
+    assert (code, "leave out matmul" in err) == (2, True)
