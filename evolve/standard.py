@@ -52,12 +52,44 @@ class Standard:
         return Request(self.kernel, size, self.dtype, 1, Budget.parse(self.budget), SEED, name=self.name)
 
 
+_SQUARES = {"256": "3m", "512": "5m", "1024": "10m", "2048": "10m"}
+"""Time for matrices of these extents: plain loops of the large ones take seconds a call."""
+_DEFAULT_SIZES = (
+    ("matvec", "float64", "3m"),
+    ("attention", "float32", "5m"),
+    ("attention_causal", "float32", "5m"),
+    ("conv2d", "float32", "5m"),
+    ("layernorm", "float32", "3m"),
+    ("rmsnorm", "float32", "3m"),
+    ("jacobi2d", "float64", "5m"),
+    ("nbody", "float32", "3m"),
+    ("black_scholes", "float64", "3m"),
+    ("spmv", "float64", "3m"),
+    ("spmv_powerlaw", "float64", "3m"),
+    ("spmv_mesh", "float64", "3m"),
+    ("fft", "float64", "5m"),
+    ("surrogate_predict", "float64", "3m"),
+    ("dominance", "float64", "3m"),
+    ("novelty", "float64", "3m"),
+    ("bootstrap", "float64", "3m"),
+)
+
+
+def _of_default_size(kernel: str, dtype: str, budget: str) -> Standard:
+    size = "x".join(map(str, kernels.get(kernel).default_size))
+    return Standard(f"bench-{kernel}-{dtype}", kernel, size, dtype, budget)
+
+
 STANDARD = (
     Standard("bench-triad-float64-64MiB", "triad", str(64 * 2**20 // 8), "float64", "3m"),
     Standard("bench-softmax-float32-1024", "softmax", "1024", "float32", "3m"),
     Standard("bench-transpose-float32-4096", "transpose", "4096", "float32", "3m"),
-    Standard("bench-matmul-float64-512", "matmul", "512", "float64", "5m"),
-    Standard("bench-matmul-float64-1024", "matmul", "1024", "float64", "10m"),
+    *(
+        Standard(f"bench-matmul-{dtype}-{size}", "matmul", size, dtype, budget)
+        for dtype in ("float64", "float32")
+        for size, budget in _SQUARES.items()
+    ),
+    *(_of_default_size(*one) for one in _DEFAULT_SIZES),
 )
 
 

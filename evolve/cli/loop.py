@@ -171,7 +171,7 @@ def show(*, loop: str, report: Path | None, store: str | None, as_json: bool, qu
     with options.opened(store) as facts:
         told = turns(facts, facts.loop(loop).id)
         rates = known_rates(told["machine"])
-        output.result(told, full(told, rates))
+        output.result({**told, "error_rates": _kept_rates(told["machine"])}, full(told, rates))
         if report:
             output.note(f"\nreport  {_page(facts, told['loop'], report, rates)}")
     is_open = told["status"] in ("killed", "interrupted", "failed")
@@ -243,6 +243,13 @@ def known_rates(machine: str) -> str:
 
     rates = last_rates(machine)
     return rates.sentence() if rates else ""
+
+
+def _kept_rates(machine: str) -> dict[str, Any] | None:
+    from evolve.controls.kept import last_rates
+
+    rates = last_rates(machine)
+    return rates.as_dict() if rates else None
 
 
 def _page(store: Store, loop_id: str, path: Path | None, rates: str) -> Path:

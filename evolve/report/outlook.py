@@ -174,7 +174,7 @@ def flat(found: Told) -> str:
     return (
         f"{word}: it has tried {percent(near['explored'])} of what lies one gene from its best, the last third of its "
         f"evaluations brought {more(math.exp(found['recent']))}; as much again brings over 2 % with probability "
-        f"{found['chance']:.2f} at most"
+        f"{found['chance']:.2f}"
     )
 
 

@@ -3,11 +3,13 @@
 import json
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import planted_loop
 import pytest
 
 from evolve.cli.main import execute
+from evolve.controls import kept
 from evolve.errors import NoisyMachineError
 from evolve.loops import drive
 from evolve.store import Loop, open_store
@@ -247,3 +249,12 @@ def test_a_loop_of_a_kind_that_this_version_lacks_can_be_looked_at(evolve, url):
         store.add_lap(lap_of(loop, 0))
     assert evolve("loop", "show")[0] == 0
     assert execute(["loop", "list"]) == 0
+
+
+def test_the_error_rates_stand_beside_the_verdict(evolve, made, monkeypatch):
+    monkeypatch.setattr(kept, "last_rates", lambda _machine: None)
+    assert json.loads(evolve("loop", "show", made.id, "--json")[1])["error_rates"] is None
+    rates = SimpleNamespace(as_dict=lambda: {"worlds_a_kind": 500}, sentence=lambda: "of 500 worlds none was wrong")
+    monkeypatch.setattr(kept, "last_rates", lambda _machine: rates)
+    assert json.loads(evolve("loop", "show", made.id, "--json")[1])["error_rates"] == {"worlds_a_kind": 500}
+    assert "of 500 worlds none was wrong" in evolve("loop", "show", made.id)[1]
