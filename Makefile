@@ -23,7 +23,7 @@ demo: $(STAMP) ## the whole argument, in five minutes: what compounds, what is c
 	$(BIN)/evolve demo
 
 test: $(STAMP) ## the tests, but for slow ones, which make bench runs
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadgroup
 
 lint: $(STAMP) ## style, types, and the three floors
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ from benchmarks.arena import poison
 from benchmarks.compare import worst_error
 from benchmarks.contestant import Contestant, Task
 from benchmarks.isolation import Child
+from benchmarks.looks import Look, Moment
 
 SLOWER = 1.75
 """So many times the claimed seconds are allowed. With six busy processes on two cores an honest kernel that waits for
@@ -40,8 +41,6 @@ TIMED_S, REQUEST_S = 8e-3, 1e-3
 FOLLOWED_S, LOOKS, LEAST_FOLLOWED, LATE, LOOK_S = 20e-3, 500, 5, 3.0, 100e-6
 """A change is seen by the next call at the latest, so within two calls; looking takes microseconds."""
 ATTEMPTS = 6
-LEAST_SHARE = 0.8  # of a delay, for this process to have been at work all the time
-TICK_S = 0.01  # the clock of a process at work is as old as the last tick of its processor
 _STARTING_S = 5.0
 
 
@@ -168,14 +167,18 @@ class _View:
         self.wait()
         return self.since(start)
 
-    def now(self) -> tuple[float, float]:
-        """Seconds on the wall, and of the child's threads together."""
-        return time.perf_counter(), reach.processor_s(self.memory.pid)
+    def now(self) -> tuple[float, ...]:
+        """Seconds on the wall; of processors, and of waiting for one, of the child's threads together."""
+        pid = self.memory.pid
+        return time.perf_counter(), reach.processor_s(pid), reach.all_waited_s(pid)
 
-    def since(self, then: tuple[float, float]) -> float:
-        """Seconds since then that are the child's: not those in which somebody else had its processor."""
-        wall_s, processor_s = (now - before for now, before in zip(self.now(), then, strict=True))
-        return min(wall_s, processor_s) if self.task.threads == 1 else wall_s
+    def since(self, then: tuple[float, ...]) -> float:
+        """Seconds since then that are the child's: not those in which somebody else had its processors."""
+        wall_s, processor_s, waited_s = (now - before for now, before in zip(self.now(), then, strict=True))
+        if self.task.threads == 1:
+            return min(wall_s, processor_s)
+        # one thread that waits holds all of them up; who says that more waited has used their processors up
+        return min(wall_s, max(wall_s - waited_s, processor_s / self.task.threads))
 
     def wait(self) -> None:
         """Wait for the calls that were asked for."""
@@ -329,59 +332,19 @@ class _Change:
                 return
             _wait(pause_s)
 
-    def _look(self, view: _View, state: int) -> _Look:
+    def _look(self, view: _View, state: int) -> Look:
         """Change the element to a state, and look until the output shows it or the calls have ended."""
         out = np.empty(1, view.task.dtype)
         address = view.out_address + self.where * out.itemsize
         expected = [inputs.expected[self.where] for inputs in self.states]
-        before, late_s = _Moment.of(view.memory.pid), 0.0
+        before, late_s = Moment.of(view.memory.pid), 0.0
         view.memory.write(self.address, self.elements[state])
         while True:
             view.memory.read(address, out)
             is_seen = abs(float(out[0]) - expected[state]) < abs(float(out[0]) - expected[1 - state])
             if is_seen or not view.is_calling:
-                return _Look.between(before, _Moment.of(view.memory.pid), late_s, is_seen=is_seen)
+                return Look.between(before, Moment.of(view.memory.pid), late_s, is_seen=is_seen)
             late_s = time.perf_counter() - before.wall_s
-
-
-@dataclass(frozen=True)
-class _Moment:
-    """Clocks: on the wall; of this thread; of the child; and for how long the child has waited for a processor."""
-
-    wall_s: float
-    own_s: float
-    child_s: float
-    waited_s: float
-
-    @classmethod
-    def of(cls, pid: int) -> _Moment:
-        """Now."""
-        return cls(time.perf_counter(), time.thread_time(), reach.processor_s(pid), reach.waited_s(pid))
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What came of waiting for the output to show a change.
-
-    Attributes:
-        delay_s: seconds for which it certainly did not, though the child was at work.
-        most_s: seconds until it did, whoever was at work.
-        is_seen: whether it did at last.
-        is_exact: both processes were at work all the time.
-    """
-
-    delay_s: float
-    most_s: float
-    is_seen: bool
-    is_exact: bool
-
-    @classmethod
-    def between(cls, before: _Moment, after: _Moment, late_s: float, *, is_seen: bool) -> _Look:
-        """The look between two moments, of which the first ``late_s`` seconds did not show it."""
-        most_s = after.wall_s - before.wall_s
-        is_exact = after.waited_s == before.waited_s and after.own_s - before.own_s >= LEAST_SHARE * most_s
-        certain_s = late_s if is_exact else min(late_s, after.child_s - before.child_s - TICK_S)
-        return cls(certain_s, most_s, is_seen, is_exact)
 
 
 def _wait(seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import kernels
 from kernels import Kernel, Size
-from kernels.language import Handle, Schedule, Source, SourceFolder, driver_of, idle_of, specialise
+from kernels.language import Handle, Schedule, Source, SourceFolder, driver_of, idle_of, parallel_of, slices, specialise
 
 POLICIES = ("hot", "rotate", "flush")
 """What the caches hold when a call begins: its own data from the call before; other data, because the buffers rotate
@@ -23,7 +23,7 @@ class Task:
         kernel: its name.
         size: extents in the order of the kernel's dims.
         dtype: ``"float32"`` or ``"float64"``.
-        threads: threads that a contestant may use.
+        threads: that share each call of a contestant; more than one only where ``Kernel.split`` says how.
         seed: of the inputs.
         policy: one of ``POLICIES``.
     """
@@ -66,12 +66,16 @@ class Contestant:
 
 
 def source_of(task: Task, schedule: Schedule) -> Source:
-    """The specialised source of a schedule.
+    """The specialised source of a schedule, to be shared by as many threads as the task says.
 
     Raises:
-        TemplateError: the template does not specialise.
+        TemplateError: the template does not specialise, or threads cannot share it.
     """
-    return specialise(task.definition.template(schedule), schedule, task.dtype)
+    return _shared(task, specialise(task.definition.template(schedule), schedule, task.dtype))
+
+
+def _shared(task: Task, source: Source) -> Source:
+    return parallel_of(source, task.definition.split or (), task.threads)
 
 
 def of_schedule(folder: SourceFolder, source: Source, schedule: Schedule) -> Contestant:
@@ -81,8 +85,8 @@ def of_schedule(folder: SourceFolder, source: Source, schedule: Schedule) -> Con
 
 
 def of_baseline(folder: SourceFolder, task: Task) -> Contestant:
-    """The fixed before: the plain loop that a user would write."""
-    source = specialise(task.definition.baseline, {}, task.dtype)
+    """The fixed before: the plain loop that a user would write, shared by threads as any schedule is."""
+    source = _shared(task, specialise(task.definition.baseline, {}, task.dtype))
     return Contestant(folder.write(source), driver=_written_driver(folder, source))
 
 
@@ -92,10 +96,10 @@ def _written_driver(folder: SourceFolder, source: Source) -> tuple[Handle, Handl
 
 
 def workspace_counts(task: Task, contestant: Contestant, size: Size) -> tuple[int, ...]:
-    """Elements of each scratch array that a contestant wants at a size."""
+    """Elements of each scratch array that a contestant wants at a size, for all threads together."""
     if contestant.schedule is None:
         return ()
-    return task.definition.workspace(contestant.schedule, size)
+    return slices(task.definition.workspace(contestant.schedule, size), task.threads)
 
 
 def callable_of(folder: SourceFolder, task: Task, contestant: Contestant) -> tuple[Callable[..., Any], tuple[Any, ...]]:

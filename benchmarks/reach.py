@@ -89,6 +89,15 @@ def waited_s(pid: int) -> float:
     return 0.0
 
 
+def all_waited_s(pid: int) -> float:
+    """The same of all its threads together."""
+    waited_ns = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError, IndexError):  # one that has ended meanwhile
+            waited_ns += int((thread / "schedstat").read_text().split()[1])
+    return waited_ns / 1e9
+
+
 def why_not(pid: int) -> str | None:
     """Why the parent cannot look into a process of its own; None where it can."""
     maps = Path(f"/proc/{pid}/maps")

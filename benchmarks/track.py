@@ -21,6 +21,9 @@ FLOOR_SAMPLES = 5
 FLOOR_LOOPS = 200
 LAZY, LAZY_S = 2.0, 5e-6  # a call on its own finds branches and caches a little colder than one of many
 
+WAKING_S = 200e-6
+"""Who shares a call now and then finds the others asleep: it does all the parts, or waits for one that woke late."""
+
 Function = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -77,6 +80,8 @@ class Track:
         if self.is_driven:
             self.sides = [self._watched(self._driven(contestant)) for contestant in contestants]
             self.call_s = warm_up(self.sides)
+        for side in self.sides:
+            side.is_settling = self.loader.task.threads > 1 and any(one.rival for one in contestants)
         self.idle = self._idle(contestants)
         self.floor_s = self._floor_s(FLOOR_LOOPS)
 
@@ -136,5 +141,6 @@ class Track:
             WrongError: a single call takes much longer than one of many: then not all of the many do the work.
         """
         single_s = float(np.median([self.sides[0].sample(1) for _ in range(SPOT_CALLS)])) - self._floor_s(1)
-        if single_s > LAZY * batch_s + LAZY_S:
+        threads = self.loader.task.threads
+        if single_s > LAZY * threads * batch_s + (WAKING_S if threads > 1 else LAZY_S):
             raise WrongError(f"{batch_s:.3g} s a call in a batch, but {single_s:.3g} s on its own: it skips work")

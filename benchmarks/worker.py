@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -26,12 +27,13 @@ from benchmarks.conditions import Watch
 from benchmarks.confine import confine, deadline, limit_memory
 from benchmarks.contestant import Task
 from benchmarks.race import loops_for, race
-from benchmarks.timing import StaleError
+from benchmarks.timing import StaleError, others_ns, settle
 from benchmarks.track import Loader, Track
 from benchmarks.verify import Case, WrongError
 from kernels import Size, Unavailable
 from kernels.language import SourceFolder
 from kernels.language.simd import address_of
+from kernels.language.team import prepared
 
 Answer = dict[str, Any]
 
@@ -202,31 +204,17 @@ class Worker:
 
 @contextlib.contextmanager
 def _alone(threads: int) -> Iterator[None]:
-    """See that no other thread works for a single-threaded contestant.
+    """See that no more threads work than a contestant may have.
 
     Raises:
-        WrongError: the process used more processor time than its main thread.
+        WrongError: the process used more processor time than so many threads can.
     """
-    _settle()
-    before_ns, start_ns = _others_ns(), time.perf_counter_ns()
+    settle()
+    before_ns, start_ns = others_ns(), time.perf_counter_ns()
     yield
-    others_ns = _others_ns() - before_ns
-    if threads == 1 and others_ns > max(_OTHERS_SHARE * (time.perf_counter_ns() - start_ns), _OTHERS_NS):
-        raise WrongError(f"other threads worked for {others_ns / 1e9:.3g} s beside it")
-
-
-def _others_ns() -> int:
-    """Processor time of all threads but this one."""
-    return time.process_time_ns() - time.thread_time_ns()
-
-
-def _settle() -> None:
-    """Wait until other threads rest, a tenth of a second at most: a library's spin for a while after their work."""
-    for _ in range(50):
-        before_ns = _others_ns()
-        time.sleep(0.002)
-        if _others_ns() - before_ns < 200_000:
-            return
+    worked_ns, wall_ns = others_ns() - before_ns, time.perf_counter_ns() - start_ns
+    if worked_ns > (threads - 1) * wall_ns + max(_OTHERS_SHARE * wall_ns, _OTHERS_NS):
+        raise WrongError(f"other threads worked for {worked_ns / 1e9:.3g} s beside it")
 
 
 @contextlib.contextmanager
@@ -248,6 +236,9 @@ def serve(connection: Connection, place: Place, scratch: Path) -> None:
     """
     import benchmarks.preload  # noqa: F401, PLC0415 - keeps compiled code of ours, which is not allowed afterwards
 
+    if place.task.threads > 1:
+        prepared()
+        numba.set_num_threads(min(place.task.threads, numba.get_num_threads()))
     confine(place.cpus, place.task.threads, scratch)
     worker = Worker(place, scratch)
     with threadpool_limits(place.task.threads), contextlib.suppress(EOFError, BrokenPipeError):

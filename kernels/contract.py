@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,11 @@ def installed(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise Unavailable(f"{module} is not installed") from error
+
+
+def rival_threads() -> int:
+    """Threads that a rival may have: as many as the environment tells libraries, which for most is OpenMP's setting."""
+    return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,9 @@ class Kernel:
         verify_sizes: awkward sizes, smaller and larger than tiles and no multiple of them.
         tolerance: ``(size, dtype) -> relative error`` that is still right, elementwise.
         split: how threads share the work, for every input and then the output: ``"rows"``, each is given some along the
-            first axis; ``"fence"``, the same and one more behind them, as of offsets; ``"whole"``. None: one thread.
+            first axis; ``"fence"``, the same and one more behind them, as of offsets; ``"whole"``. Two with a slash:
+            the other where the output has a single row, and there ``"second"`` is some along the second axis. None: one
+            thread.
         scale: ``(truth) -> ndarray``, positive and of the truth's shape: what errors are relative to. Each number by
             itself, unless terms cancel: then what they would be if they did not.
     """

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kernels.language.parallel import slices
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,6 +60,7 @@ class Tuned:
         kernel: what it computes.
         schedule: how.
         dtype: of its floating-point arrays.
+        threads: that share each call.
 
     Raises:
         TypeError: on a call with too many or too few inputs, or one of another dtype or number of dimensions.
@@ -65,9 +68,15 @@ class Tuned:
     """
 
     def __init__(
-        self, kernel: Kernel, schedule: Schedule, dtype: str, compiled: Compiled, runtime: Sequence[str]
+        self,
+        kernel: Kernel,
+        schedule: Schedule,
+        dtype: str,
+        compiled: Compiled,
+        runtime: Sequence[str],
+        threads: int = 1,
     ) -> None:
-        self.kernel, self.schedule, self.dtype = kernel, schedule, np.dtype(dtype)
+        self.kernel, self.schedule, self.dtype, self.threads = kernel, schedule, np.dtype(dtype), threads
         self._inputs = inputs_of(kernel, dtype)
         self._function = compiled.function
         self._extra = (*(int(schedule[name]) for name in runtime), *compiled.pointers)
@@ -113,7 +122,8 @@ class Tuned:
 
     def _shape_and_counts(self, size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shape of the output, and elements of each scratch array."""
-        return self.kernel.out_shape(size), () if 0 in size else self.kernel.workspace(self.schedule, size)
+        counts = () if 0 in size else slices(self.kernel.workspace(self.schedule, size), self.threads)
+        return self.kernel.out_shape(size), counts
 
     def __repr__(self) -> str:
         """What it is, in a line."""

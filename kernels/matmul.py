@@ -20,7 +20,7 @@ from pathlib import Path
 import llvmlite.binding
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work, installed
+from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work, installed, rival_threads
 from kernels.language import (
     Schedule,
     Space,
@@ -332,7 +332,7 @@ def openblas_avx512() -> Rival:
     if not llvmlite.binding.get_host_cpu_features().get("avx512f"):
         raise Unavailable("this CPU has no AVX-512")
     library = _second_openblas("SKYLAKEX")
-    library.scipy_openblas_set_num_threads64_(1)
+    library.scipy_openblas_set_num_threads64_(rival_threads())
     gemms = {4: library.scipy_cblas_sgemm64_, 8: library.scipy_cblas_dgemm64_}
     kinds = {4: ctypes.c_float, 8: ctypes.c_double}
     row_major, as_it_is = ctypes.c_int(101), ctypes.c_int(111)

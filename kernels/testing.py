@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kernels.contract import Kernel, Size, Unavailable
-from kernels.language import Parameter, Schedule, Source, SourceFolder, Space, Value, specialise
+from kernels.language import Parameter, Schedule, Source, SourceFolder, Space, Value, parallel_of, slices, specialise
 from kernels.language.space import near_values
 from kernels.language.stage import DTYPES
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+TEAMS = (2, 3)
+"""Numbers of threads that share what can be shared: awkward sizes have fewer rows than some of them."""
 _CANARY = 0xA5
 _MARGIN_BYTES = 1024
 _LINE_BYTES = 64
@@ -102,20 +104,33 @@ class KernelTestCase:
             assert truth.dtype == np.float64
 
     def test_work_is_positive_and_grows_with_each_extent(self, dtype: str) -> None:
-        """And counts the bytes of the output."""
+        """And counts the bytes of the output. Sweeps over the same arrays move no more, but compute more."""
         for size in self.kernel.verify_sizes:
             work = self.kernel.work(size, dtype)
             assert work.read_bytes > 0
             assert work.write_bytes == math.prod(self.kernel.out_shape(size)) * np.dtype(dtype).itemsize
             for axis, extent in enumerate(size):
                 larger = self.kernel.work((*size[:axis], 2 * extent, *size[axis + 1 :]), dtype)
-                assert larger.moved_bytes > work.moved_bytes
+                assert larger.moved_bytes >= work.moved_bytes
                 assert larger.flop > work.flop or larger.flop == work.flop == 0
+                assert larger.moved_bytes > work.moved_bytes or larger.flop > work.flop or work.flop == 0
 
     def test_the_tolerance_is_rounding(self, dtype: str) -> None:
         """A relative error of a thousandth is something else."""
         for size in self.kernel.verify_sizes:
             assert 0 <= self.kernel.tolerance(size, dtype) < 1e-3
+
+    def test_threads_are_told_how_to_share(self) -> None:
+        """For each input and the output, or not at all; the output is cut, or all would write all of it."""
+        split, size = self.kernel.split, self.kernel.verify_sizes[0]
+        if split is None:
+            return
+        inputs = self.kernel.problem(size, self.kernel.dtypes[0], np.random.default_rng(self.seed)).inputs
+        rows = self.kernel.out_shape(size)[0]
+        assert split[-1] in {"rows", "rows/second"}
+        for how, value in zip((many.partition("/")[0] for many in split[:-1]), inputs, strict=True):
+            assert how in {"rows", "fence", "whole"}
+            assert how == "whole" or value.shape[0] == rows + (how == "fence")
 
     # ---- the space
 
@@ -157,23 +172,26 @@ class KernelTestCase:
         assert not statistics.cache_misses
 
     def test_schedules_are_right(self, dtype: str, tmp_path: Path) -> None:
-        """The default and random ones, at every awkward size."""
+        """The default and random ones, at every awkward size, on one thread and shared by several."""
         folder = SourceFolder(tmp_path)
         trials = self.trials(dtype)
         for schedule in self.schedules():
             source = self.source(schedule, dtype)
-            compiled = folder.load(folder.write(source))
-            extra = (*(int(schedule[name]) for name in source.runtime), *compiled.pointers)
-            for trial in trials:
-                scratch = self.kernel.workspace(schedule, trial.size)
-                trial.run(compiled.function, str(schedule), scratch, extra)
+            for threads in (1, *TEAMS) if self.kernel.split else (1,):
+                compiled = folder.load(folder.write(parallel_of(source, self.kernel.split or (), threads)))
+                extra = (*(int(schedule[name]) for name in source.runtime), *compiled.pointers)
+                for trial in trials:
+                    scratch = slices(self.kernel.workspace(schedule, trial.size), threads)
+                    trial.run(compiled.function, f"{schedule} on {threads} threads", scratch, extra)
 
     def test_the_baseline_is_right(self, dtype: str, tmp_path: Path) -> None:
         """At every awkward size, like any schedule."""
         folder = SourceFolder(tmp_path)
-        compiled = folder.load(folder.write(specialise(self.kernel.baseline, {}, dtype)))
-        for trial in self.trials(dtype):
-            trial.run(compiled.function, "baseline")
+        source = specialise(self.kernel.baseline, {}, dtype)
+        for threads in (1, *TEAMS) if self.kernel.split else (1,):
+            compiled = folder.load(folder.write(parallel_of(source, self.kernel.split or (), threads)))
+            for trial in self.trials(dtype):
+                trial.run(compiled.function, f"baseline on {threads} threads", extra=compiled.pointers)
 
     def test_rivals_are_right(self, dtype: str) -> None:
         """Those that are installed."""

@@ -3,6 +3,22 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# with several workers a test may wait for the processor, which no deadline foresees
+settings.register_profile("shared processor", deadline=None)
+settings.load_profile("shared processor")
+
+MEASURING_FIXTURES = {"measured_machine", "real_store"}
+MEASURING_FILES = {"test_tour.py", "test_quarantine.py", "test_export.py"}
+
+
+def pytest_collection_modifyitems(items):
+    """What times this machine runs on one worker, one test after the other: two would halve each other's speed."""
+    for item in items:
+        is_timed = "benchmarks" in item.path.parts or item.path.name in MEASURING_FILES
+        if is_timed or MEASURING_FIXTURES & {*item.fixturenames}:
+            item.add_marker(pytest.mark.xdist_group("measuring"))
 
 
 def pytest_addoption(parser):

@@ -29,9 +29,12 @@ def test_the_python_example_runs():
     exec(compile(blocks("python")[0], "README.md", "exec"), {})
 
 
-def test_the_kernel_of_the_readme_is_a_kernel(tmp_path):
+def test_the_diff_of_the_readme_makes_a_kernel(tmp_path):
+    added = [line[1:] for line in blocks("diff")[0].splitlines() if line.startswith("+") and line[:3] != "+++"]
     file = tmp_path / "rmsnorm.py"
-    file.write_text(blocks("python")[1])
+    file.write_text("".join(f"{line}\n" for line in added))
+    assert file.read_text() == (README.parent / "kernels" / "rmsnorm.py").read_text(), "the README shows an older one"
+    assert f"@@ -0,0 +1,{len(added)} @@" in blocks("diff")[0]
     assert kernels.get(str(file)).name == "rmsnorm"
     assert execute(["kernels", "check", str(file)]) == 0
 

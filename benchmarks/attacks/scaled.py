@@ -90,4 +90,5 @@ KERNEL = Kernel(
     default_size=(100_000,),
     verify_sizes=((7,), (1009,)),
     tolerance=tolerance,
+    split=("rows", "rows", "whole", "rows"),
 )

@@ -38,12 +38,15 @@ TIMING_S, QUICK_TIMING_S = 1.0, 0.05
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One benchmark for each contestant of each problem."""
     path, names, policy = (metafunc.config.getoption(option) for option in ("--champions", "--kernels", "--policy"))
-    wanted = names.split(",") if names else kernels.names()
-    found = entries(wanted, read_champions(path, policy) if path else [], policy)
+    threads = metafunc.config.getoption("--threads")
+    wanted = (
+        names.split(",") if names else [name for name in kernels.names() if threads == 1 or kernels.get(name).split]
+    )
+    found = entries(wanted, read_champions(path, policy) if path else [], policy, threads)
     metafunc.parametrize("entry", found, ids=[f"{entry.problem}-{entry.name}" for entry in found])
 
 
-@pytest.mark.usefixtures("own_core")
+@pytest.mark.usefixtures("own_cores")
 def bench_kernel(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, pytestconfig: pytest.Config) -> None:
     """Seconds a call of one contestant; of a problem's leader, its speedup over all others too."""
     record, is_quick = record_of(pytestconfig), bool(pytestconfig.getoption("--quick"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import rivals
+from benchmarks.confine import THREAD_SETTINGS
 from benchmarks.contestant import POLICIES
 from benchmarks.machine import fingerprint
 from benchmarks.suites.record import record_of
@@ -22,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--champions", type=Path, metavar="FILE", help="JSON: a list of kernel, size, dtype, schedule, …")
     group.addoption("--machine", type=Path, metavar="FILE", help="JSON: ceilings, aa, protections of this machine")
     group.addoption("--policy", choices=POLICIES, default="hot", help="what the caches hold before a call")
+    group.addoption("--threads", type=int, default=1, help="that share a call of each contestant")
     group.addoption("--kernels", metavar="NAME,NAME", help="which; default: all")
     group.addoption("--sources", type=Path, metavar="FOLDER", help="of generated sources; default: a temporary one")
     group.addoption("--quick", action="store_true", help="few samples: to see that it works, not to be quoted")
@@ -34,14 +36,17 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def own_core() -> Iterator[None]:
-    """Bind the process to the last processor for the length of a test: interrupts mostly land on the first.
+def own_cores(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Bind the process to the last processors for the length of a test: interrupts mostly land on the first.
 
     Variables that a rival sets for its library are taken back, or fresh processes would measure another library.
     """
     fingerprint()  # counts processors, so it must see all of them
     processors, variables = os.sched_getaffinity(0), dict(os.environ)
-    os.sched_setaffinity(0, {max(processors)})
+    threads: int = request.config.getoption("--threads")
+    os.sched_setaffinity(0, sorted(processors)[-threads:])
+    # libraries that are loaded later, which threadpool_limits does not reach
+    os.environ |= dict.fromkeys(THREAD_SETTINGS, str(threads))
     yield
     os.sched_setaffinity(0, processors)
     os.environ.clear()

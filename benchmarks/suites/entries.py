@@ -99,6 +99,8 @@ class Entry:
             return f"{kernel.name} has no such problem here"
         if self.task.threads > cores:
             return f"{self.task.threads} threads on {cores} core{'s' * (cores > 1)}"
+        if self.task.threads > 1 and kernel.split is None:
+            return f"threads cannot share {kernel.name}"
         return "" if self.schedule is None else kernel.space.is_legal(self.schedule) or ""
 
     def contestant(self, folder: SourceFolder) -> Contestant:
@@ -138,21 +140,21 @@ def read_champions(path: Path, policy: str = "hot") -> list[Champion]:
     return [Champion.from_json(data, policy) for data in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def entries(names: Iterable[str], champions: Iterable[Champion], policy: str = "hot") -> list[Entry]:
+def entries(names: Iterable[str], champions: Iterable[Champion], policy: str = "hot", threads: int = 1) -> list[Entry]:
     """All benchmarks of some kernels: the champions' problems, or the default one where a kernel has no champion."""
     found = list(champions)
     made: list[Entry] = []
     for name in names:
         tasks = dict.fromkeys(champion.task for champion in found if champion.task.kernel == name)
-        for task in tasks or [default_task(kernels.get(name), policy)]:
+        for task in tasks or [default_task(kernels.get(name), policy, threads)]:
             made += of_problem(task, found)
     return made
 
 
-def default_task(kernel: Kernel, policy: str = "hot") -> Task:
+def default_task(kernel: Kernel, policy: str = "hot", threads: int = 1) -> Task:
     """The problem that ``evolve run KERNEL`` takes."""
     dtype = "float64" if "float64" in kernel.dtypes else kernel.dtypes[0]
-    return Task(kernel.name, kernel.default_size, dtype, policy=policy)
+    return Task(kernel.name, kernel.default_size, dtype, threads, policy=policy)
 
 
 def of_problem(task: Task, champions: Iterable[Champion]) -> list[Entry]:

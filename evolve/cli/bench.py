@@ -27,7 +27,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @options.command("bench", "evolve bench matmul triad --compare")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--all", "with_all", is_flag=True, help="All kernels, as where none is named.")
-@click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (30 minutes).")
+@click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (two hours).")
 @click.option("--quick", is_flag=True, help="Few samples: to see that it works, not to be quoted.")
 @click.option("--compare", is_flag=True, help="Hold the figures against those saved before.")
 @click.option(

@@ -164,7 +164,8 @@ class _File:
         yield from _folded_facts("Made with", versions)
         yield ""
         yield "Check it: `python FILE` proves it against NumPy on awkward sizes, aligned and not, then times it against"
-        yield "the plain loop that stands below. Exit code 0: right, 1: wrong."
+        yield f"the plain loop that stands below{', on one thread' * (self.run.threads > 1)}."
+        yield "Exit code 0: right, 1: wrong."
 
     def measured(self) -> Iterator[str]:
         """What was measured, where and when."""
@@ -176,7 +177,7 @@ class _File:
         yield f"Measured on {when} in fresh processes, {held}, on"
         yield f"{self.machine()}:"
         yield ""
-        yield f"- {seconds(self.best['time_s'])} a call, {_ratio(self.best['speedup'], 'the plain Numba loop')}"
+        yield f"- {seconds(self.best['time_s'])} a call, {self.gain('the plain Numba loop')}"
         for name, rival in self.best["rivals"].items():
             yield f"- {_ratio(rival, name)}"
         yield f"- {percent(self.best['bound_fraction'])} of what that machine allows ({self.best['bound']['limit']})"
@@ -196,7 +197,12 @@ class _File:
         """One line for the check, to hold its own figure against."""
         if self.best["source"] != "published":
             return "never published: the run was not finished"
-        return f"published on {self.best['measured_at'][:10]}: {_ratio(self.best['speedup'], 'the plain loop')}"
+        return f"published on {self.best['measured_at'][:10]}: {self.gain('the plain loop')}"
+
+    def gain(self, loop: str) -> str:
+        """What was published against the plain loop, which as many threads shared."""
+        shared = f" on {self.run.threads} threads" if self.run.threads > 1 else ""
+        return _ratio(self.best["speedup"], f"{loop}{shared}")
 
 
 def _installed(run: Run) -> Kernel:

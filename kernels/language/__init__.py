@@ -7,6 +7,7 @@ vector and register-tile operations that templates use.
 
 from kernels.language.build import Compiled, Handle, SourceFolder
 from kernels.language.drive import driver_of, idle_of
+from kernels.language.parallel import parallel_of, slices
 from kernels.language.space import (
     Parameter,
     Schedule,
@@ -37,8 +38,10 @@ __all__ = [
     "flag",
     "idle_of",
     "integer",
+    "parallel_of",
     "permutation",
     "power_of_two",
+    "slices",
     "specialise",
     "static",
     "template",

@@ -27,6 +27,7 @@ from typing import Any
 from kernels.language.compiled import adopt, located
 from kernels.language.simd import address_of
 from kernels.language.stage import Source
+from kernels.language.team import team
 
 _PACKAGE = "evolve_generated"
 _IN_USE_S = 3600.0
@@ -43,7 +44,7 @@ class Compiled:
 
     Attributes:
         function: the Numba dispatcher, called with arrays, run-time parameters and ``pointers``.
-        pointers: addresses to be passed last, in order; the modules of their functions stay loaded.
+        pointers: addresses to be passed last, in order: of functions, whose modules stay loaded, and of a team.
     """
 
     function: Callable[..., Any]
@@ -57,11 +58,12 @@ class Handle:
     name: str
     key: str
     pointers: tuple[Handle, ...] = ()
+    threads: int = 1
 
     @classmethod
     def of(cls, source: Source) -> Handle:
         """The handle of a source."""
-        return cls(source.name, source.key, tuple(map(cls.of, source.pointers)))
+        return cls(source.name, source.key, tuple(map(cls.of, source.pointers)), source.threads)
 
 
 class SourceFolder:
@@ -117,7 +119,8 @@ class SourceFolder:
         with located(self.scratch):
             module = importlib.import_module(f"{_PACKAGE}.k{handle.key}")
         pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
-        return Compiled(getattr(module, handle.name), pointers)
+        teams = (team(handle.threads),) if handle.threads > 1 else ()
+        return Compiled(getattr(module, handle.name), (*pointers, *teams))
 
     def adopt(self, scratch: Path, handles: Iterable[Handle]) -> None:
         """Keep what another process compiled of some sources, of them alone; its scratch folder is empty then."""

@@ -21,8 +21,8 @@ def driver_of(source: Source) -> Source | None:
     """``drive(*arguments, address, calls)`` for whatever has the signature of a source; None where that is inferred."""
     if source.signature is None:
         return None
-    names = _arguments(source.signature)
-    text = f"""{_head()}from kernels.language.simd import function_at
+    names = _names(source.signature)
+    text = f"""{head()}from kernels.language.simd import function_at
 KIND = FunctionType({source.signature})
 
 
@@ -32,39 +32,49 @@ def drive({", ".join((*names, "address", "calls"))}):
     for _ in range(calls):
         function({", ".join(names)})
 """
-    return _source("drive", text)
+    return source_of("drive", text)
 
 
 def idle_of(source: Source) -> Source | None:
     """A function of the same signature that does nothing: its time is the floor under every other's."""
     if source.signature is None:
         return None
-    names = ", ".join(_arguments(source.signature))
-    text = f"""{_head()}
+    names = ", ".join(_names(source.signature))
+    text = f"""{head()}
 
 @njit({source.signature}, cache=True, error_model='numpy')
 def idle({names}):
     pass
 """
-    return _source("idle", text)
+    return source_of("idle", text)
 
 
-def _arguments(signature: str) -> list[str]:
+def types_of(signature: str) -> list[str]:
+    """Types of the arguments of a signature, as it spells them."""
     inner = signature[signature.index("(") + 1 : signature.rindex(")")]
-    depth, count = 0, 1
+    depth, found = 0, [""]
     for letter in inner:  # commas within the brackets of an array's dimensions separate no arguments
         depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(letter, 0)
-        count += letter == "," and depth == 0
-    return [f"a{k}" for k in range(count)]
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [kind.strip() for kind in found]
+
+
+def _names(signature: str) -> list[str]:
+    return [f"a{k}" for k in range(len(types_of(signature)))]
 
 
 def _extended(signature: str) -> str:
     return f"{signature[: signature.rindex(')')]}, intp, intp)"
 
 
-def _head() -> str:
+def head() -> str:
+    """How every generated caller begins."""
     return _HEAD.format(version=language_version())
 
 
-def _source(name: str, text: str) -> Source:
-    return Source(name, text, hashlib.sha256(text.encode()).hexdigest(), (), (), ())
+def source_of(name: str, text: str, signature: str | None = None) -> Source:
+    """The source of a generated caller."""
+    return Source(name, text, hashlib.sha256(text.encode()).hexdigest(), (), (), (), signature)

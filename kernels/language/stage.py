@@ -55,6 +55,7 @@ class Source:
         pointers: sources of the functions to be passed behind those, in order.
         callees: sources that ``text`` imports.
         signature: of the compiled function, as Numba writes it; None where it is inferred.
+        threads: that share a call; of a team of so many it takes the address, last.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Source:
     pointers: tuple[Source, ...]
     callees: tuple[Source, ...]
     signature: str | None = None
+    threads: int = 1
 
     @property
     def module(self) -> str:

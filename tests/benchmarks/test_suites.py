@@ -88,6 +88,7 @@ def test_the_policy_is_part_of_the_problem():
     assert {entry.problem for entry in found} == {"triad-float32-4096-rotate"}
     assert {entry.facts()["policy"] for entry in found} == {"rotate"}
     assert {entry.task.policy for entry in entries(["softmax"], [], "flush")} == {"flush"}
+    assert {entry.task.threads for entry in entries(["softmax"], [], threads=2)} == {2}
 
 
 def test_what_the_space_forbids_is_an_objection():

@@ -460,8 +460,10 @@ def test_earlier_medians_are_the_last_saved_of_each(saved):
     assert earlier_medians("elsewhere", until="2026-03") == {}
 
 
-def test_a_champion_found_under_another_policy_is_not_this_ones(store):
+def test_a_champion_found_under_another_policy_or_on_more_threads_is_not_this_ones(store):
     hot, cold = _published(store, "2026-01"), _published(store, "2026-02", policy="flush")
+    two = _published(store, "2026-03", threads=2)
+    assert champion_runs(store, store.runs(), "m-1", Request(threads=2)) == [two]
     assert champion_runs(store, store.runs(), "m-1", Request()) == [hot]
     assert champion_runs(store, store.runs(), "m-1", Request(policy="flush")) == [cold]
 
@@ -518,6 +520,14 @@ def test_the_suites_see_nothing_of_the_users_folder(tmp_path):
     assert "triad-float64-8388608-default" in done.stdout
     assert "matmul" not in done.stdout
     assert {path.name for path in tmp_path.iterdir()} <= {"pytest.ini", ".benchmarks", ".hypothesis"}
+
+
+def test_the_suites_take_on_several_threads_what_these_can_share(tmp_path):
+    command = [*bench.pytest_command(Request(threads=2, is_quick=True)), "--collect-only", "-q"]
+    found = {**os.environ, "PYTHONPATH": str(bench.SUITES.parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=found)
+    assert "matmul-float64-1024x1024x1024-2threads-default" in done.stdout
+    assert "transpose" not in done.stdout
 
 
 # ---- the command

@@ -95,6 +95,7 @@ def test_the_bare_command_shows_its_help_as_a_usage_error(evolve):
         ("run matmul --dtype float16", 2, "float32, float64"),
         ("run transpose --threads 2", 2, "single-threaded"),
         ("run matmul --threads 0", 2, "x>=1"),
+        ("bench transpose --threads 2", 2, "single-threaded"),
         ("run matmul --threads 9999", 2, "9999 threads on "),
         ("run matmul --control-share 1", 2, "0<=x<1"),
         ("run matmul --strategy genetc", 2, "did you mean genetic?"),

@@ -139,6 +139,7 @@ KERNEL = Kernel(
     default_size=(16, 16),
     verify_sizes=((1, 1), (3, 7), (16, 33)),
     tolerance=tolerance,
+    split=("rows", "rows", "whole", "rows"),
 )
 '''
 """A kernel whose name is that of a vector operation that it uses, with a gene named like a method of dict."""
@@ -156,7 +157,7 @@ def toy(tmp_path, monkeypatch):
     sys.modules.pop("toy_kernel")
 
 
-def run_of(store, kernel, dtype="float64", *, outcome=None, **schedule):
+def run_of(store, kernel, dtype="float64", *, threads=1, outcome=None, **schedule):
     """A finished run of one evaluation, which is the champion if it was measured."""
     size = kernel.verify_sizes[-1]
     store.add_machine(Machine("a1b2c3d4e5f6", {"cpu": 'The "CPU" \\ """', "llvm_cpu": "znver4", "logical_cores": 2}))
@@ -164,7 +165,7 @@ def run_of(store, kernel, dtype="float64", *, outcome=None, **schedule):
         kernel=kernel.name,
         size=size,
         dtype=dtype,
-        threads=1,
+        threads=threads,
         strategy="genetic",
         control_share=0.15,
         seed=1,
@@ -263,10 +264,10 @@ for bad, error, word in [
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("variant", ["vector", "plain"])
-def test_the_file_works_where_only_numba_and_numpy_are(store, toy, tmp_path, dtype, variant):
-    run = run_of(store, toy, dtype, variant=variant, copy=8)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("dtype", "variant"), [("float32", "vector"), ("float64", "plain")])
+def test_the_file_works_where_only_numba_and_numpy_are(store, toy, tmp_path, dtype, variant, threads):
+    run = run_of(store, toy, dtype, threads=threads, variant=variant, copy=8)
     publish(store, run)
     file = tmp_path / "exported.py"
     file.write_text(standalone(store, run.id))

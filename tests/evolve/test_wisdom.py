@@ -15,7 +15,7 @@ from evolve.errors import UsageError
 from evolve.run import Request
 from evolve.starting import start_of
 from evolve.store import Batch, Evaluation, Machine, Publication, RunSpec, open_store
-from kernels.language import specialise
+from kernels.language import parallel_of, specialise
 
 HERE = fingerprint().machine_id
 TRIAD = kernels.get("triad")
@@ -40,7 +40,8 @@ def publish(store, size, time_s=1e-3, *, machine=HERE, unfit=(), **changes):
     run = store.create_run(RunSpec(kernel="triad", dtype="float64", strategy="genetic", control_share=0.1, **given))
     made = schedule(**changes)
     store.add_batch(Batch(run.id, 0, "2026-01-01"), [Evaluation(run.id, 1, 0, 0, "search", "mutate", dict(made))])
-    own = specialise(TRIAD.template(made), made, "float64").identity
+    alone = specialise(TRIAD.template(made), made, "float64")
+    own = parallel_of(alone, TRIAD.split, terms["threads"]).identity
     store.add_publication(
         Publication(
             run=run.id,
@@ -75,11 +76,12 @@ def elsewhere(tmp_path):
 
 
 def chosen(size):
-    return wisdom._schedule(TRIAD, wisdom._champions("triad", "float64", 1, None), size, "float64")
+    terms = wisdom.Terms("float64", 1)
+    return wisdom._schedule(TRIAD, wisdom._champions("triad", terms, None), size, terms)
 
 
 def test_without_wisdom_the_default_schedule_is_best(url):
-    assert wisdom._champions("triad", "float64", 1, None) == []
+    assert wisdom._champions("triad", wisdom.Terms("float64", 1), None) == []
     assert chosen((1000,)) == TRIAD.space.default
 
 
@@ -115,6 +117,16 @@ def test_best_is_a_function_for_any_size(store):
     made = publish(store, (1000,), unroll=8)
     triad = evolve.best("triad", size=1000)
     assert triad.schedule == made
+    for n in (0, 1, 17, 5000):
+        b, c = np.random.default_rng(n).uniform(0.5, 2, (2, n))
+        np.testing.assert_allclose(triad(b, c, 3.0), b + 3.0 * c, rtol=1e-15)
+
+
+def test_threads_have_champions_of_their_own_and_share_each_call(store):
+    made = publish(store, (1000,), unroll=4, unfit={"threads": 2})
+    publish(store, (1000,), unroll=8)
+    triad = evolve.best("triad", size=1000, threads=2)
+    assert (triad.schedule, triad.threads) == (made, 2)
     for n in (0, 1, 17, 5000):
         b, c = np.random.default_rng(n).uniform(0.5, 2, (2, n))
         np.testing.assert_allclose(triad(b, c, 3.0), b + 3.0 * c, rtol=1e-15)

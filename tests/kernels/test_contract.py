@@ -14,7 +14,7 @@ def _case(name):
 globals().update({f"Test_{name}": _case(name) for name in kernels.names()})
 
 
-@pytest.mark.parametrize("name", ["matmul", "softmax", "transpose", "triad"])
+@pytest.mark.parametrize("name", ["layernorm", "matmul", "matvec", "rmsnorm", "softmax", "transpose", "triad"])
 def test_a_space_is_worth_searching(name):
     size = kernels.get(name).space.size
     assert size is None or size >= 10_000

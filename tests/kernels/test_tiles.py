@@ -39,11 +39,14 @@ ELEMENTWISE = {
     "add a strip to every strip": ("simd.tile_add(t, strip)", lambda c: c.t + np.tile(c.u[:, : c.lanes], VECTORS)),
     "subtract a number a row": ("simd.tile_sub(t, v)", lambda c: c.t - c.t.sum(axis=1, keepdims=True)),
     "replace": ("simd.tile_replace(t, 2, 1, simd.tile_vector(u, 1, 0))", lambda c: c.replaced()),
+    "select": ("simd.tile_select(t, u, t, row)", lambda c: np.where(c.t < c.u, c.t, c.u[:1])),
+    "polynomial": ("simd.tile_polynomial(t, (0.5, -2.0, 3.0))", lambda c: 0.5 + c.t * (-2 + 3 * c.t)),
+    "exp2": ("simd.tile_exp2(t, DEGREE)", lambda c: np.exp2(c.t.astype("f8")).astype(c.t.dtype)),
     "exp": ("simd.tile_exp(t, DEGREE)", lambda c: np.exp(c.t.astype("f8")).astype(c.t.dtype)),
     "tanh": ("simd.tile_tanh(t, DEGREE)", lambda c: np.tanh(c.t.astype("f8")).astype(c.t.dtype)),
     "log": ("simd.tile_log(simd.tile_mul(t, t), 3)", lambda c: np.log((c.t * c.t).astype("f8")).astype(c.t.dtype)),
 }
-APPROXIMATE = {"exp": 1e-6, "tanh": 1e-6, "log": 1e-6}
+APPROXIMATE = {"exp2": 1e-6, "exp": 1e-6, "tanh": 1e-6, "log": 1e-6}
 REDUCTIONS = {
     "row add": ("simd.store(out, i, simd.row_reduce_add(t))", lambda c: c.t.sum(axis=1)),
     "row min": ("simd.store(out, i, simd.row_reduce_min(t))", lambda c: c.t.min(axis=1)),
@@ -179,29 +182,33 @@ def products(lanes):
     def made(a, at, b, packed, out):
         """From packed columns of A (``at``) and from A as it lies; from packed rows of B and from within a matrix."""
         k, ldb = a.shape[1], b.shape[1]
-        t = u = v = w = simd.tile_zeros(a, ROWS, VECTORS, lanes)
+        t = u = v = w = d = e = simd.tile_zeros(a, ROWS, VECTORS, lanes)
         for p in range(k):
+            d = simd.square_distances(d, at, p * ROWS, packed, p * width)
             t = simd.rank1(t, at, p * ROWS, packed, p * width)
         for p in range(0, k, 3):
             u = simd.rank1(u, at, p * ROWS, packed, p * width, 1, 3)
             v = simd.rank1_strided(v, a, p, k, packed, p * width, steps=3)
             w = simd.rank1_strided(w, a, p, k, b, p * ldb + 1, ldb, 1, 3)
+            e = simd.square_distances(e, at, p * ROWS, packed, p * width, 1, 3)
         simd.tile_prefetch(t, out, 0, width, 3, 1)
-        for i, tile in enumerate((t, u, v, w)):
+        for i, tile in enumerate((t, u, v, w, d, e)):
             simd.tile_store(tile, out, i * ROWS * width, width)
 
     return made
 
 
 @COMBINATIONS
-def test_rank1_updates_sum_to_the_product(dtype, lanes):
+def test_rank1_updates_sum_to_the_product_and_to_square_distances(dtype, lanes):
     rng = np.random.default_rng(0)
     width = VECTORS * lanes
     a, b = rng.integers(-4, 5, (ROWS, 6)).astype(dtype), rng.integers(-4, 5, (6, width + 5)).astype(dtype)
     packed = np.ascontiguousarray(b[:, 1 : 1 + width])
-    out = np.zeros((4, ROWS, width), dtype)
+    out = np.zeros((6, ROWS, width), dtype)
     products(lanes)(a, np.ascontiguousarray(a.T), b, packed, out)
-    np.testing.assert_array_equal(out, np.broadcast_to(a @ packed, out.shape))
+    np.testing.assert_array_equal(out[:4], np.broadcast_to(a @ packed, (4, ROWS, width)))
+    distances = ((a[:, :, np.newaxis] - packed) ** 2).sum(axis=1)
+    np.testing.assert_array_equal(out[4:], np.broadcast_to(distances, (2, ROWS, width)))
 
 
 @njit

@@ -1,4 +1,4 @@
-"""exp, log and tanh of vectors: accuracy by degree as their docstrings say, and the ends of their ranges."""
+"""exp, exp2, log and tanh of vectors: accuracy by degree as their docstrings say, and the ends of their ranges."""
 
 import re
 from decimal import Decimal, localcontext
@@ -14,7 +14,7 @@ from kernels.language.simd.transcendental import EXP_DEGREES, LOG_DEGREES
 
 LANES = {"float32": 16, "float64": 8}
 POINTS = 3072
-FUNCTIONS = {"exp": EXP_DEGREES, "tanh": EXP_DEGREES, "log": LOG_DEGREES}
+FUNCTIONS = {"exp": EXP_DEGREES, "exp2": EXP_DEGREES, "tanh": EXP_DEGREES, "log": LOG_DEGREES}
 CASES = [(name, dtype, degree) for name, all_ in FUNCTIONS.items() for dtype, some in all_.items() for degree in some]
 
 
@@ -46,6 +46,7 @@ def arguments(name, dtype):
     third = POINTS // 3
     ranges = {
         "exp": [rng.uniform(low, high, 2 * third), rng.uniform(-1, 1, third)],
+        "exp2": [rng.uniform(low, high, 2 * third) / np.log(2), rng.uniform(-1, 1, third)],
         "tanh": [rng.uniform(-9, 9, third), rng.uniform(-1, 1, third), np.exp(rng.uniform(-20, 0, third))],
         "log": [np.exp(rng.uniform(low, high, third)), rng.uniform(0.5, 2, third), 1 + rng.uniform(0, 1e-3, third)],
     }
@@ -57,7 +58,7 @@ def exact(name, x):
     d = Decimal(float(x))
     if name == "tanh":
         return 1 - 2 / ((2 * d).exp() + 1)
-    return d.exp() if name == "exp" else d.ln()
+    return {"exp": d.exp, "exp2": lambda: 2**d, "log": d.ln}[name]()
 
 
 @cache
@@ -115,6 +116,18 @@ def test_exp_never_leaves_its_range_between_the_ends(dtype):
     out = applied("exp", x)
     assert (out[:, 1:] >= out[:, :-1]).all()
     assert (out >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", LANES)
+def test_exp2_at_the_ends_of_its_range(dtype):
+    info, inf = np.finfo(dtype), np.inf
+    least, most = float(info.minexp), float(info.maxexp)
+    x = ends(dtype, [-inf, inf, np.nan, 1e30, -1e30, most + 0.1, 2 * most, least, 2 * least, 0, -0.0, 1, 7])
+    for row in applied("exp2", x):
+        np.testing.assert_array_equal(row[:9], [0, inf, np.nan, inf, 0, inf, inf, 0, 0])
+        np.testing.assert_allclose(row[9:13], [1, 1, 2, 128], rtol=2e-4)
+    almost = ends(dtype, [most * (1 - info.eps), least + 1])
+    np.testing.assert_allclose(applied("exp2", almost)[-1], 2 ** almost.astype("g"), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", LANES)

@@ -43,6 +43,15 @@ LANEWISE = {
     "backward gather": ("simd.gather(a, 30, -1, LANES)", lambda c: c.a[30 : 30 - c.lanes : -1]),
     "gather by int64": ("simd.gather(a, 1, simd.load(wide, 0, LANES))", lambda c: c.a[1 + c.wide[: c.lanes]]),
     "gather by int32": ("simd.gather(a, 0, simd.load(narrow, 1, LANES))", lambda c: c.a[c.narrow[1 : 1 + c.lanes]]),
+    "lookup by int64": ("simd.lookup(a, wide, 2, LANES)", lambda c: c.a[c.wide[2 : 2 + c.lanes]]),
+    "lookup by int32": ("simd.lookup(a, narrow, i, LANES)", lambda c: c.a[c.narrow[START : START + c.lanes]]),
+    "masked gather": (
+        "simd.masked_gather(a, 1, simd.load(narrow, 0, LANES), i)",
+        lambda c: np.where(np.arange(c.lanes) < START, c.a[1 + c.narrow[: c.lanes]], 0),
+    ),
+    "blend": ("simd.blend(x, y, i)", lambda c: np.where(np.arange(c.lanes) < START, c.x, c.y)),
+    "blend with a scalar": ("simd.blend(x, 7, 1)", lambda c: np.where(np.arange(c.lanes) < 1, c.x, 7)),
+    "blend of none": ("simd.blend(x, y, -1)", lambda c: c.y),
 }
 
 
@@ -88,6 +97,32 @@ def test_lanewise_operation_gives_what_numpy_gives(dtype, lanes, operation):
         np.testing.assert_allclose(got, expected, rtol=2 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
     else:
         np.testing.assert_array_equal(got, expected)
+
+
+@cache
+def sorter(lanes):
+    @njit
+    def program(a, out, is_less):
+        v = simd.broadcast(a.dtype.type(np.inf), lanes)
+        for i in range(a.size):
+            is_less[i] = simd.any_less(simd.broadcast(a[i], lanes), v)
+            v = simd.insert_sorted(v, a[i])
+        simd.store(out, 0, v)
+
+    return program
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_sorted_vector_keeps_the_least_numbers_and_never_nan(dtype, lanes):
+    rng = np.random.default_rng(lanes)
+    a = rng.integers(-9, 9, 40).astype(dtype)
+    a[rng.permutation(40)[:4]] = np.nan, -np.inf, np.inf, -0.0
+    out, is_less = np.zeros(lanes, dtype), np.zeros(40, np.bool_)
+    sorter(lanes)(a, out, is_less)
+    np.testing.assert_array_equal(out, np.sort(a)[:lanes])
+    kept = [np.sort(np.append(a[:i], [np.inf] * lanes))[lanes - 1] for i in range(40)]
+    np.testing.assert_array_equal(is_less, a < kept)
 
 
 @cache

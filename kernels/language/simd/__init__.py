@@ -13,12 +13,14 @@ CPU has fused multiply-add; elsewhere they are rounded twice, for the exact resu
 of the speed.
 
 The files, from what others stand on up: ``types`` (Numba types and LLVM models), ``emit`` (LLVM instructions),
-``memory``, ``arithmetic``, ``polynomials``, ``transcendental``, ``rearrange``, ``tile``, ``tile_products``,
-``tile_maps``.
+``memory``, ``arithmetic``, ``estimates``, ``polynomials``, ``transcendental``, ``rearrange``, ``tile``,
+``tile_products``, ``tile_maps``, ``masks``, ``bitplanes``, ``complex_tiles``.
 """
 
 from kernels.language.simd.arithmetic import (
     add,
+    any_less,
+    blend,
     broadcast,
     div,
     fma,
@@ -31,11 +33,31 @@ from kernels.language.simd.arithmetic import (
     sqrt,
     sub,
 )
+from kernels.language.simd.bitplanes import (
+    bit_planes,
+    kth_of_planes,
+    tile_load_bytes,
+    tile_load_bytes_part,
+    tile_lookup,
+)
+from kernels.language.simd.complex_tiles import (
+    tile_dft,
+    tile_interleave,
+    tile_load_pairs,
+    tile_load_parts,
+    tile_store_pairs,
+    tile_store_parts,
+    tile_twiddle,
+)
+from kernels.language.simd.estimates import tile_rsqrt_estimate
+from kernels.language.simd.masks import mask_and, mask_count, tile_at_least, tile_at_most, tile_choose, tile_less
 from kernels.language.simd.memory import (
     fence,
     gather,
     load,
     load_broadcast,
+    lookup,
+    masked_gather,
     masked_load,
     masked_store,
     prefetch,
@@ -43,7 +65,8 @@ from kernels.language.simd.memory import (
     stream,
 )
 from kernels.language.simd.pointer import address_of, function_at
-from kernels.language.simd.rearrange import extract, shuffle, tile_transpose
+from kernels.language.simd.rearrange import extract, insert_sorted, shuffle, tile_left, tile_right, tile_transpose
+from kernels.language.simd.threads import kept, rows_between, rows_of, share, taken
 from kernels.language.simd.tile import (
     add_to,
     tile_add_to_part,
@@ -68,20 +91,23 @@ from kernels.language.simd.tile_maps import (
     tile_add,
     tile_div,
     tile_exp,
+    tile_exp2,
     tile_fma,
     tile_log,
     tile_max,
     tile_min,
     tile_mul,
+    tile_polynomial,
     tile_reduce_add,
     tile_reduce_max,
     tile_reduce_min,
+    tile_select,
     tile_sqrt,
     tile_sub,
     tile_tanh,
 )
-from kernels.language.simd.tile_products import rank1, rank1_strided
-from kernels.language.simd.transcendental import exp, log, tanh
+from kernels.language.simd.tile_products import rank1, rank1_strided, square_distances
+from kernels.language.simd.transcendental import exp, exp2, log, tanh
 from kernels.language.simd.types import Tile, Vector
 
 __all__ = [
@@ -90,20 +116,31 @@ __all__ = [
     "add",
     "add_to",
     "address_of",
+    "any_less",
+    "bit_planes",
+    "blend",
     "broadcast",
     "column_reduce_add",
     "column_reduce_max",
     "column_reduce_min",
     "div",
     "exp",
+    "exp2",
     "extract",
     "fence",
     "fma",
     "function_at",
     "gather",
+    "insert_sorted",
+    "kept",
+    "kth_of_planes",
     "load",
     "load_broadcast",
     "log",
+    "lookup",
+    "mask_and",
+    "mask_count",
+    "masked_gather",
     "masked_load",
     "masked_store",
     "maximum",
@@ -118,36 +155,61 @@ __all__ = [
     "row_reduce_add",
     "row_reduce_max",
     "row_reduce_min",
+    "rows_between",
+    "rows_of",
     "scale",
+    "share",
     "shuffle",
     "sqrt",
+    "square_distances",
     "store",
     "stream",
     "sub",
+    "taken",
     "tanh",
     "tile_add",
     "tile_add_to_part",
+    "tile_at_least",
+    "tile_at_most",
+    "tile_choose",
+    "tile_dft",
     "tile_div",
     "tile_exp",
+    "tile_exp2",
     "tile_fma",
+    "tile_interleave",
+    "tile_left",
+    "tile_less",
     "tile_load",
+    "tile_load_bytes",
+    "tile_load_bytes_part",
+    "tile_load_pairs",
     "tile_load_part",
+    "tile_load_parts",
     "tile_log",
+    "tile_lookup",
     "tile_max",
     "tile_min",
     "tile_mul",
+    "tile_polynomial",
     "tile_prefetch",
     "tile_reduce_add",
     "tile_reduce_max",
     "tile_reduce_min",
     "tile_replace",
+    "tile_right",
+    "tile_rsqrt_estimate",
+    "tile_select",
     "tile_sqrt",
     "tile_store",
+    "tile_store_pairs",
     "tile_store_part",
+    "tile_store_parts",
     "tile_stream",
     "tile_sub",
     "tile_tanh",
     "tile_transpose",
+    "tile_twiddle",
     "tile_vector",
     "tile_zeros",
 ]

@@ -10,6 +10,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 
 from kernels.language.simd.emit import Emitter, Lowering, lowered, operation, suffix
+from kernels.language.simd.memory import lanes_below, offset_type
 from kernels.language.simd.types import Vector, dtype_of, float_info, literal, vector_of, vector_type
 
 Instruction = Callable[..., Any]
@@ -75,6 +76,31 @@ def minimum(_context: Any, a: Any, b: Any) -> Lowering:
 def maximum(_context: Any, a: Any, b: Any) -> Lowering:
     """``a if a > b else b``, one instruction: where either is NaN, and for equal zeros, that is ``b``."""
     return lanewise(emit_maximum, a, b)
+
+
+@operation
+def any_less(_context: Any, a: Any, b: Any) -> Lowering:
+    """True where a lane of ``a`` is less than that of ``b``; a NaN is not."""
+    vector = vector_of(a)
+
+    def emit(e: Emitter, value: Any, other: Any) -> Any:
+        mask = emit_less(e, value, widened(e, other, vector.lanes))
+        bits = ir.IntType(vector.lanes)
+        return e.builder.icmp_unsigned("!=", e.builder.bitcast(mask, bits), bits(0))
+
+    return lowered(types.boolean, [a, operand_type(b, vector)], emit)
+
+
+@operation
+def blend(_context: Any, a: Any, b: Any, count: Any) -> Lowering:
+    """The first ``count`` lanes of ``a``, and the others of ``b``."""
+    vector = vector_of(a)
+
+    def emit(e: Emitter, first: Any, second: Any, number: Any) -> Any:
+        mask = lanes_below(e, number, vector.lanes)
+        return e.builder.select(mask, first, widened(e, second, vector.lanes))
+
+    return lowered(a, [a, operand_type(b, vector), offset_type(count)], emit)
 
 
 @operation

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.errors import TypingError
 
-from kernels.language.simd.emit import Emitter, Lowering, element_bytes, lowered, operation, suffix
+from kernels.language.simd.emit import Emitter, Lowering, element_bytes, integer, lowered, operation, suffix
 from kernels.language.simd.types import Vector, array_type, literal, literal_type, vector_of, vector_type
 
 
@@ -108,6 +108,37 @@ def gather(_context: Any, a: Any, i: Any, step: Any, lanes: Any = 0) -> Lowering
 
 
 @operation
+def masked_gather(_context: Any, a: Any, i: Any, steps: Any, count: Any) -> Lowering:
+    """Like ``gather`` of elements ``i + steps[k]``, of the first ``count`` lanes only: the others hold 0."""
+    vector = vector_type(array_type(a).dtype, integers_of(steps).lanes)
+
+    def emit(e: Emitter, array: Any, index: Any, offsets: Any, number: Any) -> Any:
+        mask = lanes_below(e, number, vector.lanes)
+        return emit_gather(e, vector, e.address(a, array, index), offsets, mask)
+
+    return lowered(vector, [a, offset_type(i), steps, offset_type(count)], emit)
+
+
+@operation
+def lookup(_context: Any, a: Any, b: Any, i: Any, lanes: Any) -> Lowering:
+    """Lane k is ``a[b[i + k]]``, by one load of a number after the other: on some CPUs faster than a gather."""
+    vector = vector_type(array_type(a).dtype, literal(lanes, "lanes"))
+    if not isinstance(array_type(b).dtype, types.Integer):
+        raise TypingError(f"cannot look up elements by {b}: it holds no integers")
+
+    def emit(e: Emitter, array: Any, numbers: Any, index: Any, _lanes: Any) -> Any:
+        start, first = e.address(a, array, integer(0)), e.address(b, numbers, index)
+        made = ir.Constant(e.llvm_type(vector), ir.Undefined)
+        for lane in range(vector.lanes):
+            step = e.load(e.offset(first, b.dtype, lane), b.dtype)
+            number = e.load(e.offset(start, vector.dtype, step), vector.dtype)
+            made = e.builder.insert_element(made, number, ir.IntType(32)(lane))
+        return made
+
+    return lowered(vector, [a, b, offset_type(i), lanes], emit)
+
+
+@operation
 def prefetch(_context: Any, a: Any, i: Any, locality: Any = 3, write: Any = 0) -> Lowering:
     """Hints that the cache line of element ``i``, in or out of bounds, is wanted soon.
 
@@ -183,10 +214,10 @@ def lanes_below(e: Emitter, count: Any, lanes: int, first: int = 0) -> Any:
     return e.builder.icmp_signed("<", ir.Constant(narrow.type, list(range(first, first + lanes))), narrow)
 
 
-def emit_masked_load(e: Emitter, vector: Vector, address: Any, mask: Any, fill: Any) -> Any:
-    """The lanes in ``mask`` from memory, the others from ``fill``."""
+def emit_masked_load(e: Emitter, vector: Vector, address: Any, mask: Any, fill: Any, *, aligned: bool = True) -> Any:
+    """The lanes in ``mask`` from memory, aligned to its elements or not, the others from ``fill``."""
     name = f"llvm.masked.load.{suffix(fill.type)}.p0"
-    return e.call(name, fill.type, [address, ir.IntType(32)(element_bytes(vector)), mask, fill])
+    return e.call(name, fill.type, [address, ir.IntType(32)(element_bytes(vector) if aligned else 1), mask, fill])
 
 
 def emit_masked_store(e: Emitter, vector: Vector, value: Any, address: Any, mask: Any) -> None:
@@ -195,12 +226,13 @@ def emit_masked_store(e: Emitter, vector: Vector, value: Any, address: Any, mask
     e.call(name, ir.VoidType(), [value, address, ir.IntType(32)(element_bytes(vector)), mask])
 
 
-def emit_gather(e: Emitter, vector: Vector, address: Any, offsets: Any) -> Any:
-    """The elements at ``offsets`` from ``address``."""
+def emit_gather(e: Emitter, vector: Vector, address: Any, offsets: Any, mask: Any = None) -> Any:
+    """The elements at ``offsets`` from ``address``; of lanes outside the mask 0."""
     addresses = e.offset(address, vector.dtype, offsets)
     kind = e.llvm_type(vector)
-    mask = ir.Constant(ir.VectorType(ir.IntType(1), vector.lanes), 1)
-    values = [addresses, ir.IntType(32)(element_bytes(vector)), mask, ir.Constant(kind, ir.Undefined)]
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(1), vector.lanes), 1)
+    filling = ir.Constant(kind, ir.Undefined if mask is None else None)
+    values = [addresses, ir.IntType(32)(element_bytes(vector)), everywhere if mask is None else mask, filling]
     return e.call(f"llvm.masked.gather.{suffix(kind)}.v{vector.lanes}p0", kind, values)
 
 

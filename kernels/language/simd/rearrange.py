@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from llvmlite import ir
 from numba.core.errors import TypingError
 
+from kernels.language.simd.arithmetic import emit_maximum, emit_minimum
 from kernels.language.simd.emit import Lowering, lowered, operation
 from kernels.language.simd.memory import offset_type
-from kernels.language.simd.types import Tile, Vector, literal, tile_of, vector_of
+from kernels.language.simd.types import Tile, Vector, float_info, literal, tile_of, vector_of
 
 if TYPE_CHECKING:
     from kernels.language.simd.emit import Emitter
@@ -34,6 +37,23 @@ def shuffle(_context: Any, a: Any, b: Any, lanes: Any) -> Lowering:
 
 
 @operation
+def insert_sorted(_context: Any, v: Any, x: Any) -> Lowering:
+    """The lanes of ``v``, in ascending order, with ``x`` among them and the greatest dropped; NaN is above them all.
+
+    Lane k becomes the middle one of lane k - 1, lane k and ``x``: no lane waits for another.
+    """
+    vector = vector_of(v)
+    float_info(vector.dtype)
+
+    def emit(e: Emitter, value: Any, number: Any) -> Any:
+        lowest = ir.Constant(value.type, [-math.inf] * vector.lanes)
+        before = e.shuffle(lowest, value, [0, *range(vector.lanes, 2 * vector.lanes - 1)])
+        return emit_maximum(e, before, emit_minimum(e, e.splat(number, vector.lanes), value))
+
+    return lowered(v, [v, vector.dtype], emit)
+
+
+@operation
 def extract(_context: Any, v: Any, lane: Any) -> Lowering:
     """Lane ``lane`` of ``v`` as a scalar."""
 
@@ -41,6 +61,39 @@ def extract(_context: Any, v: Any, lane: Any) -> Lowering:
         return e.builder.extract_element(value, number)
 
     return lowered(vector_of(v).dtype, [v, offset_type(lane)], emit)
+
+
+@operation
+def tile_left(_context: Any, t: Any, x: Any) -> Lowering:
+    """The tile of left neighbours: every row moved one column up, with the last number of ``x`` in front.
+
+    Args:
+        t: tile.
+        x: tile of one vector a row, what lies before ``t``.
+    """
+    lanes = beside(t, x).lanes
+
+    def emit(e: Emitter, value: Any, edge: Any) -> Any:
+        rows = row_vectors(e, (x, edge), (t, value))
+        return shifted(e, t, rows, range(lanes - 1, 2 * lanes - 1))
+
+    return lowered(t, [t, x], emit)
+
+
+@operation
+def tile_right(_context: Any, t: Any, x: Any) -> Lowering:
+    """The tile of right neighbours: every row moved one column down, with the first number of ``x`` at the end.
+
+    Args:
+        t: tile.
+        x: tile of one vector a row, what lies behind ``t``.
+    """
+    lanes = beside(t, x).lanes
+
+    def emit(e: Emitter, value: Any, edge: Any) -> Any:
+        return shifted(e, t, row_vectors(e, (t, value), (x, edge)), range(1, lanes + 1))
+
+    return lowered(t, [t, x], emit)
 
 
 @operation
@@ -59,6 +112,28 @@ def tile_transpose(_context: Any, t: Any) -> Lowering:
         return e.pack(result, transposed)
 
     return lowered(result, [t], emit)
+
+
+def beside(tile: Any, edge: Any) -> Tile:
+    """The tile's type.
+
+    Raises:
+        TypingError: the edge is no tile of one such vector a row.
+    """
+    if edge != Tile(tile_of(tile).dtype, tile.rows, 1, tile.lanes):
+        raise TypingError(f"{edge} does not lie beside {tile}: it must be one vector a row")
+    return tile_of(tile)
+
+
+def row_vectors(e: Emitter, *tiles: tuple[Tile, Any]) -> list[list[Any]]:
+    """The vectors of every row of tiles that lie side by side, given as type and value."""
+    parts = [(kind, e.unpack(kind, value)) for kind, value in tiles]
+    return [[part[i, j] for kind, part in parts for j in range(kind.vectors)] for i in range(tiles[0][0].rows)]
+
+
+def shifted(e: Emitter, tile: Tile, rows: list[list[Any]], lanes: range) -> Any:
+    """A tile of lanes picked from every two neighbours among the vectors of each row."""
+    return e.pack(tile, {(i, j): e.shuffle(rows[i][j], rows[i][j + 1], lanes) for i, j in tile.positions})
 
 
 def literal_tuple(numbers: Any, end: int) -> list[int]:

@@ -17,6 +17,7 @@ from kernels.language.simd.arithmetic import (
     emit_add,
     emit_div,
     emit_fma,
+    emit_less,
     emit_maximum,
     emit_minimum,
     emit_mul,
@@ -30,6 +31,7 @@ from kernels.language.simd.transcendental import (
     LOG_DEGREES,
     checked_degree,
     emit_exp,
+    emit_exp2,
     emit_log,
     emit_tanh,
 )
@@ -106,6 +108,12 @@ def tile_exp(_context: Any, t: Any, degree: Any) -> Lowering:
 
 
 @operation
+def tile_exp2(_context: Any, t: Any, degree: Any) -> Lowering:
+    """``exp2`` of every element."""
+    return polynomial_of_tile(emit_exp2, EXP_DEGREES, t, degree)
+
+
+@operation
 def tile_tanh(_context: Any, t: Any, degree: Any) -> Lowering:
     """``tanh`` of every element."""
     return polynomial_of_tile(emit_tanh, EXP_DEGREES, t, degree)
@@ -115,6 +123,27 @@ def tile_tanh(_context: Any, t: Any, degree: Any) -> Lowering:
 def tile_log(_context: Any, t: Any, degree: Any) -> Lowering:
     """``log`` of every element."""
     return polynomial_of_tile(emit_log, LOG_DEGREES, t, degree)
+
+
+@operation
+def tile_polynomial(_context: Any, t: Any, coefficients: Any) -> Lowering:
+    """``c0 + t * (c1 + t * (c2 + ...))`` of every element, by Horner's rule; a tuple of floats, the constant first."""
+    dtype, kind = tile_of(t).dtype, coefficients_type(coefficients)
+
+    def emit(e: Emitter, value: Any, numbers: Any) -> Any:
+        scalars = [e.builder.extract_value(numbers, k) for k in range(kind.count)]
+        if dtype.bitwidth < kind.dtype.bitwidth:
+            scalars = [e.builder.fptrunc(scalar, e.llvm_type(dtype)) for scalar in scalars]
+        spread_out = [e.splat(scalar, t.lanes) for scalar in scalars]
+        return e.pack(t, {at: emit_horner(e, vector, spread_out) for at, vector in e.unpack(t, value).items()})
+
+    return lowered(t, [t, kind], emit)
+
+
+@operation
+def tile_select(_context: Any, t: Any, u: Any, a: Any, b: Any) -> Lowering:
+    """``a`` where ``t < u``, else ``b``, and so where either is NaN; all but ``t`` may be what ``u`` may be."""
+    return elementwise(emit_select, t, u, a, b)
 
 
 @operation
@@ -169,6 +198,30 @@ def tile_reduce_min(_context: Any, t: Any) -> Lowering:
 def tile_reduce_max(_context: Any, t: Any) -> Lowering:
     """The greatest of all elements, as a scalar; unspecified where one is NaN."""
     return all_reduced(emit_maximum, t)
+
+
+def coefficients_type(kind: Any) -> Any:
+    """The type of a tuple of coefficients.
+
+    Raises:
+        TypingError: it is no tuple of numbers of 64 bits.
+    """
+    if isinstance(kind, types.UniTuple) and kind.dtype == types.float64:
+        return kind
+    raise TypingError(f"coefficients must be a tuple of floats, not {kind}")
+
+
+def emit_horner(e: Emitter, x: Any, coefficients: list[Any]) -> Any:
+    """The polynomial with the given vectors as coefficients, from the constant up."""
+    total = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        total = emit_fma(e, total, x, coefficient)
+    return total
+
+
+def emit_select(e: Emitter, x: Any, y: Any, a: Any, b: Any) -> Any:
+    """``a`` where ``x < y``, else ``b``."""
+    return e.builder.select(emit_less(e, x, y), a, b)
 
 
 def elementwise(instruction: Callable[..., Any], t: Any, *others: Any) -> Lowering:

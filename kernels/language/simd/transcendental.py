@@ -1,7 +1,8 @@
-"""exp, log and tanh of vectors, as polynomials whose degree trades time for accuracy.
+"""exp, exp2, log and tanh of vectors, as polynomials whose degree trades time for accuracy.
 
-They differ from libm where that saves instructions: subnormal results of ``exp`` are 0, subnormal arguments of ``log``
-count as 0, and ``tanh(-0.0)`` is ``+0.0``. Without fused multiply-add errors were up to 2.3 times those stated.
+They differ from libm where that saves instructions: subnormal results of ``exp`` and ``exp2`` are 0, subnormal
+arguments of ``log`` count as 0, and ``tanh(-0.0)`` is ``+0.0``. Without fused multiply-add errors were up to 2.3 times
+those stated.
 """
 
 from __future__ import annotations
@@ -57,6 +58,34 @@ def exp(_context: Any, v: Any, degree: Any) -> Lowering:
         degree: literal degree of the polynomial, 3 to 7 for float32, 5 to 13 for float64.
     """
     return polynomial_map(emit_exp, EXP_DEGREES, v, degree)
+
+
+@operation
+def exp2(_context: Any, v: Any, degree: Any) -> Lowering:
+    """2 to the power of every lane; two instructions fewer than ``exp``, for nothing is lost in reducing the argument.
+
+    Results below 2**-1021.5 (float32: 2**-125.5) are 0; -inf gives 0, inf and what overflows give inf, NaN gives NaN.
+
+    Greatest relative error measured, by degree:
+
+        degree  float32  float64
+        3       9.6e-5   -
+        4       3.4e-6   -
+        5       2.1e-7   9.8e-8
+        6       7.5e-8   2.5e-9
+        7       6.2e-8   5.4e-11
+        8       -        1.1e-12
+        9       -        1.9e-14
+        10      -        3.7e-16
+        11      -        1.3e-16
+        12      -        1.3e-16
+        13      -        1.3e-16
+
+    Args:
+        v: vector of floats.
+        degree: literal degree of the polynomial, 3 to 7 for float32, 5 to 13 for float64.
+    """
+    return polynomial_map(emit_exp2, EXP_DEGREES, v, degree)
 
 
 @operation
@@ -148,6 +177,20 @@ def emit_exp(e: Emitter, v: Any, dtype: Any, degree: int) -> Any:
         r = emit_fma(e, n, constant(v, -ln2), x)
     doubled = [2 * c for c in interpolated(Decimal.exp, degree, -ln2 / 2, ln2 / 2)]
     return e.builder.fmul(emit_polynomial(e, r, doubled), scale)
+
+
+def emit_exp2(e: Emitter, v: Any, dtype: Any, degree: int) -> Any:
+    """2**v = 2**n * 2**r, r = v - n, which is exact; clamps and factors as in ``emit_exp``."""
+    info = float_info(dtype)
+    x = emit_clamp(e, v, info.minexp, info.maxexp + 1)
+    n, scale = emit_power(e, x, 1.0, info, info.maxexp - 2)
+    doubled = [2 * c for c in interpolated(power_of_two, degree, -0.5, 0.5)]
+    return e.builder.fmul(emit_polynomial(e, e.builder.fsub(x, n), doubled), scale)
+
+
+def power_of_two(r: Decimal) -> Decimal:
+    """2**r."""
+    return (r * LN2).exp()
 
 
 def emit_tanh(e: Emitter, v: Any, dtype: Any, degree: int) -> Any:

@@ -1,0 +1,34 @@
+"""attention_causal: attention in which query i sees keys 0 to i only.
+
+As in attention, whose arrays, schedules and templates these are: heads n (n + 1) / 2 pairs of query and key, so about
+half of its FLOP and exps, and as many bytes. Bound: arithmetic.
+Source: Dao, FlashAttention-2, 2023, 3.1.1: blocks of keys behind all queries of a panel are left out. Within the block
+that the diagonal cuts, so are the keys behind the last query; tiles of scores that it cuts are masked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernels import attention
+from kernels.contract import Problem, Size, Work
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+def problem(size: Size, dtype: str, rng: Generator) -> Problem:
+    """Random heads; see ``attention``."""
+    given = attention.problem(size, dtype, rng)
+    return Problem((*given.inputs[:3], np.int64(1)), given.out_shape)
+
+
+def work(size: Size, dtype: str) -> Work:
+    """Of the pairs whose key is not behind the query."""
+    return attention.work(size, dtype, size[1] * (size[1] + 1) // 2)
+
+
+KERNEL = replace(attention.KERNEL, name="attention_causal", doc=__doc__, problem=problem, work=work)
