@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels import attention
+from kernels.attention import KERNEL as ATTENTION
+from kernels.attention import problem as problem_without_mask
+from kernels.attention import work as work_of
 from kernels.contract import Problem, Size, Work
 
 if TYPE_CHECKING:
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
 
 def problem(size: Size, dtype: str, rng: Generator) -> Problem:
     """Random heads; see ``attention``."""
-    given = attention.problem(size, dtype, rng)
+    given = problem_without_mask(size, dtype, rng)
     return Problem((*given.inputs[:3], np.int64(1)), given.out_shape)
 
 
 def work(size: Size, dtype: str) -> Work:
     """Of the pairs whose key is not behind the query."""
-    return attention.work(size, dtype, size[1] * (size[1] + 1) // 2)
+    return work_of(size, dtype, size[1] * (size[1] + 1) // 2)
 
 
-KERNEL = replace(attention.KERNEL, name="attention_causal", doc=__doc__, problem=problem, work=work)
+KERNEL = replace(ATTENTION, name="attention_causal", doc=__doc__, problem=problem, work=work)

@@ -16,7 +16,8 @@ not theirs.
 
 Genes, and what they do to the machine:
 - ``variant``: in lanes lie *later* points, each with a maximum of its own, while one earlier point after the other is
-  broadcast; or *earlier* points, while a few later ones share what is loaded and reduce their maxima over lanes.
+  broadcast; or *earlier* points, while a few later ones share what is loaded and reduce their maxima over lanes: for
+  up to three objectives, else as *later*.
 - ``lanes vectors``: the register tile, and so how many maxima are under way; pairs within a tile are done last.
 - ``rows``: of *earlier*, the later points that share a turn.
 - ``steps``: of *later*, earlier points in one turn of the loop.
@@ -52,24 +53,26 @@ from kernels.language.simd import (
 if TYPE_CHECKING:
     from kernels.language import Template
 
-_MOST_TURN = 128
-"""Points of the largest register tile: columns are filled up to whole ones."""
-_UNROLLED = 3
-"""Up to so many objectives each comparison is a statement of its own: then coordinates stay in registers."""
+_MOST_TURN = 128  # points of the largest register tile: columns are filled up to whole ones
+_UNROLLED = 3  # up to so many objectives each comparison is a statement of its own: coordinates stay in registers
 
 SPACE = Space(
     [
         choice("variant", ("later", "earlier"), "which points lie in lanes"),
-        power_of_two("lanes", 2, 16, "numbers in a vector", default=8),
+        power_of_two("lanes", 2, 16, "numbers in a vector", default=16),
         integer("vectors", (1, 2, 3, 4, 6, 8), "vectors of the register tile", default=4),
         power_of_two("rows", 2, 8, "later points in a turn", default=4, when={"variant": ("earlier",)}),
-        power_of_two("steps", 1, 8, "earlier points in a turn", default=2, when={"variant": ("later",)}),
+        power_of_two("steps", 1, 8, "earlier points in a turn", default=4, when={"variant": ("later",)}),
         integer("passes", range(5), "leading digits of the radix sort", default=2),
         integer("bits", range(5, 13), "bits of a digit", default=8),
         integer("gap", (1, 4, 10, 23, 57), "first gap of the shell sort"),
     ],
     [
         (lambda lanes, vectors: lanes * vectors <= _MOST_TURN, "the tile exceeds any register file"),
+        (
+            lambda variant, lanes, vectors, steps: variant == "earlier" or lanes * vectors % steps == 0,
+            "a turn cuts a tile",
+        ),
         (lambda variant, rows, vectors: variant == "later" or rows * vectors <= 24, "maxima exceed the registers"),
     ],
 )
@@ -83,13 +86,12 @@ def baseline(p, points, out):
     dominators = np.zeros(n, np.int64)
     for i in range(n):
         for j in range(n):
-            is_no_worse, is_better = True, False
+            no_worse, better = 0, 0
             for k in range(objectives):
-                is_no_worse = is_no_worse and points[i, k] <= points[j, k]
-                is_better = is_better or points[i, k] < points[j, k]
-            if is_no_worse and is_better:
-                dominates[i, j] = True
-                dominators[j] += 1
+                no_worse += points[i, k] <= points[j, k]
+                better += points[i, k] < points[j, k]
+            dominates[i, j] = no_worse == objectives and better > 0
+            dominators[j] += dominates[i, j]
     queue = np.empty(n, np.int64)
     taken, known = 0, 0
     for i in range(n):
@@ -129,10 +131,10 @@ def ranked(p, points, out, columns, above):
         place[s] = count - 1
     for k in range(objectives):
         columns[k * length + count : (k + 1) * length] = np.nan  # no comparison with NaN holds
-    if p.variant == "later":
-        chain_later(p, columns, following, count, objectives)
-    else:
+    if p.variant == "earlier" and objectives <= _UNROLLED:
         chain_earlier(p, columns, following, count, objectives)
+    else:
+        chain_later(p, columns, following, count, objectives)
     for s in range(numbers):
         out[order[s]] = following[place[s]] - p.dtype(1)
     for s in range(numbers, n):
@@ -163,31 +165,31 @@ def sort_by_digits(p, points, order, numbers):
         return
     flat = points.reshape(points.size)
     words = flat.view(np.int32) if p.dtype == "float32" else flat.view(np.int64)
-    keys = np.empty(order.size, np.uint64)
-    least, greatest = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
-    for s in range(numbers):
+    keys = np.empty(order.size, np.int64)
+    for s in range(numbers):  # floats are in the order of these integers
         word = np.int64(words[order[s] * points.shape[1]])
-        key = np.uint64(word ^ ((word >> 63) & 0x7FFFFFFFFFFFFFFF)) ^ np.uint64(0x8000000000000000)
-        if p.dtype == "float32":
-            key = np.uint64((word ^ ((word >> 63) & 0x7FFFFFFF)) + 0x80000000)
-        keys[order[s]] = key
-        least, greatest = min(least, key), max(greatest, key)
-    spare = 0
-    while (greatest - least) >> np.uint64(spare) >= np.uint64(1) << np.uint64(p.passes * p.bits):
+        keys[order[s]] = word ^ ((word >> 63) & (0x7FFFFFFF if p.dtype == "float32" else 0x7FFFFFFFFFFFFFFF))
+    least, greatest = keys[order[0]], keys[order[0]]
+    for s in range(numbers):
+        least, greatest = min(least, keys[order[s]]), max(greatest, keys[order[s]])
+    spare = 0  # unsigned, because the difference may exceed what is signed
+    while (np.uint64(greatest) - np.uint64(least)) >> np.uint64(spare) >= np.uint64(1) << np.uint64(p.passes * p.bits):
         spare += 1
-    counts = np.empty((1 << p.bits) + 1, np.int32)
+    for s in range(numbers):
+        keys[order[s]] = np.int64((np.uint64(keys[order[s]]) - np.uint64(least)) >> np.uint64(spare))
+    places = np.empty((1 << p.bits) + 1, np.int32)
     source, target = order, np.empty_like(order)
     for digit in range(p.passes):
-        shift = np.uint64(spare + digit * p.bits)
-        counts[:] = 0
+        shift, mask = digit * p.bits, (1 << p.bits) - 1
+        places[:] = 0
         for s in range(numbers):
-            counts[1 + (np.int64((keys[source[s]] - least) >> shift) & ((1 << p.bits) - 1))] += 1
-        for value in range(1 << p.bits):
-            counts[value + 1] += counts[value]
+            places[1 + ((keys[source[s]] >> shift) & mask)] += 1
+        for value in range(mask):
+            places[value + 1] += places[value]
         for s in range(numbers):
-            value = np.int64((keys[source[s]] - least) >> shift) & ((1 << p.bits) - 1)
-            target[counts[value]] = source[s]
-            counts[value] += 1
+            value = (keys[source[s]] >> shift) & mask
+            target[places[value]] = source[s]
+            places[value] += 1
         source, target = target, source
     if p.passes % 2:
         order[:numbers] = source[:numbers]
@@ -246,7 +248,7 @@ def dominated_tile(p, ranks, columns, above, i, objectives):
     """The ranks of the tile at point i by what comes before it; for few objectives without a loop over them."""
     for many in static(1, _UNROLLED + 1):
         if objectives == many:
-            for j in range(0, i - i % p.steps, p.steps):
+            for j in range(0, i, p.steps):
                 for step in static(p.steps):
                     at = min(1, many - 1) * above.size
                     t = tile_load(columns, at + i, 0, 1, p.vectors, p.lanes)
@@ -255,8 +257,8 @@ def dominated_tile(p, ranks, columns, above, i, objectives):
                         t = tile_load(columns, k * above.size + i, 0, 1, p.vectors, p.lanes)
                         mask = mask_and(mask, tile_at_least(t, columns[k * above.size + j + step]))
                     ranks = tile_choose(mask, tile_max(ranks, above[j + step]), ranks)
-    for j in range(i - i % p.steps if objectives <= _UNROLLED else 0, i):
-        at = min(1, objectives - 1) * above.size
+    for j in range(0 if objectives > _UNROLLED else i, i):
+        at = above.size
         mask = tile_at_least(tile_load(columns, at + i, 0, 1, p.vectors, p.lanes), columns[at + j])
         for o in range(2, objectives):
             at = o * above.size
@@ -309,14 +311,6 @@ def dominated_rows(p, columns, above, i, objectives):
                     t = tile_load(columns, k * above.size + j, 0, p.rows, p.vectors, p.lanes)
                     mask = mask_and(mask, tile_at_most(t, load(columns, k * above.size + i, p.rows)))
                 best = tile_choose(mask, tile_max(best, tile_load(above, j, 0, p.rows, p.vectors, p.lanes)), best)
-    if objectives > _UNROLLED:
-        for j in range(0, i, turn):
-            t = tile_load(columns, above.size + j, 0, p.rows, p.vectors, p.lanes)
-            mask = tile_at_most(t, load(columns, above.size + i, p.rows))
-            for o in range(2, objectives):
-                t = tile_load(columns, o * above.size + j, 0, p.rows, p.vectors, p.lanes)
-                mask = mask_and(mask, tile_at_most(t, load(columns, o * above.size + i, p.rows)))
-            best = tile_choose(mask, tile_max(best, tile_load(above, j, 0, p.rows, p.vectors, p.lanes)), best)
     return best
 
 
@@ -391,26 +385,6 @@ def numpy_pairs() -> Rival:
     return call
 
 
-def numpy_fronts() -> Rival:
-    """Fronts one by one in NumPy, of points in order: each drops at once all that it dominates."""
-
-    def call(points: np.ndarray, out: np.ndarray) -> None:
-        left, rank = np.lexsort(points.T[::-1]), 0
-        while left.size:
-            rank += 1
-            kept, rest = [], left
-            while rest.size:
-                first = points[rest[0]]
-                kept.append(rest[0])
-                is_dominated = (points[rest] >= first).all(axis=1) & (points[rest] > first).any(axis=1)
-                is_dominated[0] = True
-                rest = rest[~is_dominated]
-            out[kept] = rank
-            left = left[~np.isin(left, kept)]
-
-    return call
-
-
 def variant(_schedule: Schedule) -> Template:
     """The entry template of a schedule."""
     return ranked
@@ -430,7 +404,7 @@ KERNEL = Kernel(
     work=work,
     workspace=workspace,
     baseline=baseline,
-    rivals={"numpy": numpy_pairs, "numpy_fronts": numpy_fronts},
+    rivals={"numpy": numpy_pairs},
     default_size=(2048, 3),
     verify_sizes=((1, 1), (2, 3), (9, 1), (40, 2), (133, 3), (97, 5), (301, 2)),
     tolerance=tolerance,

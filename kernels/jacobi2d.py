@@ -67,7 +67,7 @@ SPACE = Space(
         integer("strip", _STRIPS, "most columns of a strip", default=256, when=_WAVE),
         integer("height", (2, 6, 14, 30, 62), "new rows a step; two more are a power of two", default=6, when=_WAVE),
         power_of_two("lanes", 2, 16, "numbers in a vector", default=8, when=_WAVE),
-        integer("vectors", (1, 2, 3, 4, 5, 6, 8), "vectors of the register tile", default=4, when=_WAVE),
+        integer("vectors", (1, 2, 3, 4, 5, 6, 8), "vectors of the register tile", default=3, when=_WAVE),
         choice("sides", ("shuffled", "loaded", "mixed"), "where left and right neighbours come from", when=_WAVE),
         choice("sums", ("opposite", "corners"), "order of the additions"),
         integer("fused", (0, 1, 2), "additions fused with the product", default=1, when=_WAVE),
@@ -232,18 +232,15 @@ def lines(p, a, a_at, a_ld, a_mask, b, b_at, b_ld, b_mask, first, last, width, g
                     behind = tile_right(here, tile_load(a, at + turn, 0, 1, 1, p.lanes))
                 else:
                     behind = tile_load(a, at + 1, 0, 1, p.vectors, p.lanes)
+                w, x, y, z = above, below, before, behind
                 if p.sums == "corners":
-                    one, other = tile_add(above, before), tile_add(below, behind)
-                elif p.fused == 2:
-                    one, other = tile_add(before, behind), tile_fma(above, quarter, scale(below, quarter))
-                else:
-                    one, other = tile_add(before, behind), tile_add(above, below)
+                    x, y = before, below
                 if p.fused == 0:
-                    t = scale(tile_add(one, other), quarter)
+                    t = scale(tile_add(tile_add(w, x), tile_add(y, z)), quarter)
                 elif p.fused == 1:
-                    t = tile_fma(one, quarter, scale(other, quarter))
+                    t = tile_fma(tile_add(y, z), quarter, scale(tile_add(w, x), quarter))
                 else:
-                    t = tile_fma(one, quarter, other)
+                    t = tile_fma(tile_add(y, z), quarter, tile_fma(w, quarter, scale(x, quarter)))
                 if is_streamed:
                     tile_stream(t, b, b_at + (i & b_mask) * b_ld + j, 0)
                 else:

@@ -13,7 +13,8 @@ Genes, and what they do to the machine:
 - ``variant``: *twice* takes the mean first, then the squares of what deviates from it, and reads a row three times;
   *shifted* takes both in one pass over what deviates from a pivot within the row, and reads it twice. Without a pivot
   the squares of a row that lies far from 0 would cancel: such a variant does not exist here. Nor does one loop for the
-  sums of some rows and the result of the rows before them: on a Zen 5 it took 99 us at 1024 x 1024 in float32, not 88.
+  sums of some rows and the result of the rows before them: on a busy Zen 5 the best of it took 99 us at 1024 x 1024 in
+  float32, the best of *shifted* 88.
 - ``pivot``: of *shifted*, the row's first *element*, or the mean of its first *turn* of the loop, which lies nearer to
   the mean, and for which the row's loop has to wait.
 - ``rows vectors lanes``: the register tile. Each element has sums of its own, so that no addition waits for the one

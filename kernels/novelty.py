@@ -246,7 +246,8 @@ def reference(pool: np.ndarray, archive: np.ndarray) -> np.ndarray:
     """The truth in float64."""
     x, y = np.asarray(pool, np.float64), np.asarray(archive, np.float64)
     count = min(NEIGHBOURS, len(y))
-    distances = (np.sqrt(np.nan_to_num(((row - y) ** 2).sum(axis=1), nan=np.inf, posinf=np.inf)) for row in x)
+    with np.errstate(invalid="ignore"):
+        distances = [np.sqrt(np.nan_to_num(((row - y) ** 2).sum(axis=1), nan=np.inf, posinf=np.inf)) for row in x]
     return np.array([np.partition(row, count - 1)[:count].mean() for row in distances])
 
 

@@ -73,7 +73,13 @@ SPACE = Space(
         choice("numbers", ("looked up", "gathered"), "how x is read", when=_LANED),
         choice("tail", ("beyond", "masked", "single"), "how the last numbers of a row are added", when=_VECTOR),
         choice("sums", ("each", "together"), "how lanes are added up", when=_VECTOR),
-        integer("short", (0, 1, 2, 3, 4, 6, 8, 12, 16), "longest rest of a row added number by number", when=_VECTOR),
+        integer(
+            "short",
+            (0, 1, 2, 3, 4, 6, 8, 12, 16),
+            "longest rest of a row added number by number",
+            default=1,
+            when=_VECTOR,
+        ),
         flag("fetch", "prefetch the matrix", default=True),
         choice("into", ("near", "outer", "once"), "caches that it is prefetched into", when={"fetch": (True,)}),
         power_of_two(
@@ -172,8 +178,9 @@ def vector(p, data, indices, indptr, x, out, buffer):
     rows = out.size
     safe = data.size - p.lanes  # the last place from which a whole vector can be read
     zero = broadcast(p.dtype(0), p.lanes)
+    stop = np.int64(indptr[0])
     for i in range(rows):
-        k, stop = np.int64(indptr[i]), np.int64(indptr[i + 1])
+        k, stop = stop, np.int64(indptr[i + 1])
         total = zero
         while (stop - k > p.short and k <= safe) if p.tail == "beyond" else stop - k >= p.lanes:
             if p.fetch:
@@ -289,17 +296,15 @@ def size_of(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, x: np.nda
     Raises:
         ValueError: the arrays are no matrix in compressed rows, or there is no x for it.
     """
-    if not (data.ndim == indices.ndim == indptr.ndim == x.ndim == 1):
-        raise ValueError("spmv takes four vectors: data, indices, indptr and x")
-    if data.size != indices.size or indptr.size < 1 or indptr[0] != 0 or indptr[-1] != data.size:
+    rows, nonzeros = indptr.size - 1, data.size
+    if data.shape != indices.shape or rows < 0 or indptr.item(0) != 0 or indptr.item(-1) != nonzeros:
         raise ValueError(
             f"indptr must begin with 0 and end with the length of data and indices, whose shapes are {data.shape} "
             f"and {indices.shape}"
         )
-    if data.size and not x.size:
-        raise ValueError(f"a matrix of {data.size} nonzeros needs an x, not one of shape {x.shape}")
-    rows = indptr.size - 1
-    return rows, -(-data.size // rows) if rows else 0
+    if nonzeros and not x.size:
+        raise ValueError(f"a matrix of {nonzeros} nonzeros needs an x, not one of shape {x.shape}")
+    return rows, -(-nonzeros // rows) if rows else 0
 
 
 def out_shape(size: Size) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels import spmv
+from kernels.spmv import KERNEL as SPMV
+from kernels.spmv import matrix_problem, row_starts
 
 if TYPE_CHECKING:
     from kernels.contract import Problem, Size
@@ -31,16 +32,16 @@ def nearest(count: int, width: int) -> np.ndarray:
 def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
     """A mesh of so many nodes; nodes at its edges couple to those of the opposite edge."""
     rows, nonzeros = size[0], math.prod(size)
-    indptr = spmv.row_starts(size, np.random.default_rng(size).uniform(0.67, 1.33, rows))
+    indptr = row_starts(size, np.random.default_rng(size).uniform(0.67, 1.33, rows))
     lengths = np.diff(indptr)
     owners = np.repeat(np.arange(rows), lengths)
     turn = np.arange(nonzeros) - indptr[owners]
     columns = (owners + nearest(int(lengths.max()), math.isqrt(rows))[turn]) % rows
-    return spmv.matrix_problem(indptr, np.sort(owners * rows + columns) % rows, dtype, rng)
+    return matrix_problem(indptr, np.sort(owners * rows + columns) % rows, dtype, rng)
 
 
 KERNEL = dataclasses.replace(
-    spmv.KERNEL,
+    SPMV,
     name="spmv_mesh",
     doc=__doc__,
     problem=problem,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels import spmv
+from kernels.spmv import KERNEL as SPMV
+from kernels.spmv import matrix_problem, rounding, row_starts
 
 if TYPE_CHECKING:
     from kernels.contract import Problem, Size
@@ -32,24 +33,24 @@ def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
     """Rows and columns by a power law; a column may be named twice."""
     rows, nonzeros = size[0], math.prod(size)
     structure = np.random.default_rng(size)
-    indptr = spmv.row_starts(size, structure.permutation(weights(rows)))
+    indptr = row_starts(size, structure.permutation(weights(rows)))
     ranks = (structure.random(nonzeros) ** (1 / (1 - _EXPONENT)) * rows).astype(np.int64)
     columns = structure.permutation(rows)[ranks]
     # sorted within rows, as assembled matrices are: by one number that has the row in front
     keys = np.sort(np.repeat(np.arange(rows), np.diff(indptr)) * rows + columns)
-    return spmv.matrix_problem(indptr, keys % rows, dtype, rng)
+    return matrix_problem(indptr, keys % rows, dtype, rng)
 
 
 def tolerance(size: Size, dtype: str) -> float:
     """Of the sum of the longest row."""
-    return spmv.rounding(int(math.prod(size) / weights(size[0]).sum()) + 1, dtype)
+    return rounding(int(math.prod(size) / weights(size[0]).sum()) + 1, dtype)
 
 
 KERNEL = dataclasses.replace(
-    spmv.KERNEL,
+    SPMV,
     name="spmv_powerlaw",
     doc=__doc__,
     problem=problem,
     tolerance=tolerance,
-    default_size=(1 << 17, 32),
+    default_size=(1 << 16, 64),
 )

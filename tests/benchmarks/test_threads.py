@@ -69,7 +69,7 @@ def test_what_says_nothing_of_threads_cannot_be_shared(folder, task):
 
 @pytest.mark.parametrize(
     ("threads", "others_s", "is_caught"),
-    [(1, 0.0, False), (1, 1.0, True), (2, 1.0, False), (2, 2.0, True), (3, 2.0, False)],
+    [(1, 0.0, False), (1, 1.0, True), (2, 2.0, False), (2, 3.0, True), (3, 3.0, False)],
 )
 def test_more_threads_than_allowed_are_caught(monkeypatch, threads, others_s, is_caught):
     """Of seconds on the wall and seconds of other threads, as clocks tell them."""

@@ -9,8 +9,7 @@ from kernels.language import SourceFolder, specialise
 BOOTSTRAP = kernels.get("bootstrap")
 GENES = [
     {},
-    {"ranking": "sorting", "shifts": True, "rows": 2, "groups": 1},
-    {"words": 4, "rows": 4},
+    {"ranking": "sorting", "shifts": True, "words": 4, "rows": 2, "groups": 1},
     {"variant": "bisection"},
     {"variant": "histogram"},
 ]

@@ -14,7 +14,23 @@ def _case(name):
 globals().update({f"Test_{name}": _case(name) for name in kernels.names()})
 
 
-@pytest.mark.parametrize("name", ["layernorm", "matmul", "matvec", "rmsnorm", "softmax", "transpose", "triad"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attention",
+        "black_scholes",
+        "conv2d",
+        "layernorm",
+        "matmul",
+        "matvec",
+        "novelty",
+        "rmsnorm",
+        "softmax",
+        "surrogate_predict",
+        "transpose",
+        "triad",
+    ],
+)
 def test_a_space_is_worth_searching(name):
     size = kernels.get(name).space.size
     assert size is None or size >= 10_000
@@ -23,7 +39,10 @@ def test_a_space_is_worth_searching(name):
 @pytest.mark.parametrize(
     ("name", "shapes"),
     [
+        ("black_scholes", [(4,), (4,), (5,), (), ()]),
+        ("novelty", [(4, 3), (4, 2)]),
         ("softmax", [(4,)]),
+        ("surrogate_predict", [(4, 3), (5, 3), (4,)]),
         ("transpose", [(2, 3, 4)]),
         ("triad", [(4,), (5,), ()]),
         ("triad", [(2, 2), (2, 2), ()]),

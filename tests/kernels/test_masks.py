@@ -18,8 +18,8 @@ def numbers(dtype, lanes, seed):
     return drawn
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int32"])
-@pytest.mark.parametrize("lanes", [2, 8, 16])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("lanes", [2, 16])
 def test_a_comparison_chooses_and_is_counted_as_in_numpy(dtype, lanes):
     a, b = numbers(dtype, lanes, 0), numbers(dtype, lanes, 1)
     shape = f"{ROWS}, {VECTORS}, {lanes}"

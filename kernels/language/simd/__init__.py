@@ -14,7 +14,8 @@ of the speed.
 
 The files, from what others stand on up: ``types`` (Numba types and LLVM models), ``emit`` (LLVM instructions),
 ``memory``, ``arithmetic``, ``estimates``, ``polynomials``, ``transcendental``, ``rearrange``, ``tile``,
-``tile_products``, ``tile_maps``, ``masks``, ``bitplanes``, ``complex_tiles``.
+``tile_products``, ``tile_maps``, ``masks``, ``bitplanes``, ``complex_tiles``, and ``threads`` for calls that
+several share.
 """
 
 from kernels.language.simd.arithmetic import (

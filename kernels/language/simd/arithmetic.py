@@ -10,7 +10,7 @@ from numba.core import types
 from numba.core.errors import TypingError
 
 from kernels.language.simd.emit import Emitter, Lowering, lowered, operation, suffix
-from kernels.language.simd.memory import lanes_below, offset_type
+from kernels.language.simd.memory import offset_type
 from kernels.language.simd.types import Vector, dtype_of, float_info, literal, vector_of, vector_type
 
 Instruction = Callable[..., Any]
@@ -96,8 +96,10 @@ def blend(_context: Any, a: Any, b: Any, count: Any) -> Lowering:
     """The first ``count`` lanes of ``a``, and the others of ``b``."""
     vector = vector_of(a)
 
+    # 64 bits a lane, unlike lanes_below: nothing to clamp, four instructions fewer in a loop that blends every vector
     def emit(e: Emitter, first: Any, second: Any, number: Any) -> Any:
-        mask = lanes_below(e, number, vector.lanes)
+        counts = e.splat(number, vector.lanes)
+        mask = e.builder.icmp_signed("<", ir.Constant(counts.type, list(range(vector.lanes))), counts)
         return e.builder.select(mask, first, widened(e, second, vector.lanes))
 
     return lowered(a, [a, operand_type(b, vector), offset_type(count)], emit)

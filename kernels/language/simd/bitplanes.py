@@ -96,7 +96,8 @@ def bit_planes(_context: Any, t: Any, bits: Any) -> Lowering:
     planes = shaped(types.int64, count, t.vectors, t.rows)
 
     def emit(e: Emitter, value: Any, _bits: Any) -> Any:
-        vectors, made = e.unpack(t, value), {}
+        vectors = e.unpack(t, value)
+        made: dict[tuple[int, int], Any] = {}
         split = emit_transposed_bits if has(e, "gfni", "avx512bw", "avx512vbmi") else emit_tested_bits
         for j in range(t.vectors):
             column = split(e, [vectors[row, j] for row in range(t.rows)], count)
@@ -246,7 +247,7 @@ def emit_joined(e: Emitter, vectors: list[Any], lanes: int) -> Any:
     """The first lanes of vectors one behind the other."""
     while len(vectors) > 1:
         count = 2 * vectors[0].type.count
-        vectors = [e.shuffle(*vectors[k : k + 2], range(count)) for k in range(0, len(vectors), 2)]
+        vectors = [e.shuffle(vectors[k], vectors[k + 1], range(count)) for k in range(0, len(vectors), 2)]
     return vectors[0] if vectors[0].type.count == lanes else e.pick(vectors[0], range(lanes))
 
 
