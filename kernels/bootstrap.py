@@ -3,8 +3,9 @@
 values: (n,), draws: (resamples, n) int32 in [0, n), out: (resamples,); float32 or float64, C-contiguous. An even n has
 two middle values, of which the median is the mean; a resample that holds a NaN has the median NaN, as in NumPy.
 The least work is one look at every draw, counted as one ``add``; its draws are read once. Bound: the bandwidth at which
-draws arrive, four bytes each. Sources: Efron, Bootstrap methods: another look at the jackknife, 1979; Ding and König,
-Faster set intersection with packed words, 2011 (many small numbers in one word).
+draws arrive, four bytes each.
+Sources: Efron, Bootstrap methods: another look at the jackknife, 1979; O'Neil and Quass, Improved query performance
+with variant indexes, 1997 (medians by bit slices).
 
 All resamples share n values, so that the median of one depends on the *ranks* of its draws alone. Values are ranked
 once a call, a table tells the rank of a draw, and what is left is to find the k-th of n small whole numbers: by
@@ -68,7 +69,7 @@ SPACE = Space(
         choice("variant", ("planes", "bisection", "histogram"), "algorithm"),
         power_of_two("rows", 2, 16, "resamples side by side", default=8, when=_PLANES),
         power_of_two("words", 1, 4, "vectors of 64 ranks for a resample", default=2, when=_PLANES),
-        power_of_two("groups", 1, 8, "tiles of resamples that are searched together", default=4, when=_PLANES),
+        power_of_two("groups", 1, 8, "tiles of resamples that are searched together", default=2, when=_PLANES),
         flag("shifts", "shift draws into bytes, not load them where they need none", when=_PLANES),
         choice("ranking", ("counting", "sorting"), "how values are ranked"),
         power_of_two("lanes", 2, 16, "numbers in a vector", default=16, when=_COUNTED),

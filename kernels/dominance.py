@@ -16,11 +16,10 @@ not theirs.
 
 Genes, and what they do to the machine:
 - ``variant``: in lanes lie *later* points, each with a maximum of its own, while one earlier point after the other is
-  broadcast; or *earlier* points, while a few later ones share what is loaded and reduce their maxima over lanes: for
-  up to three objectives, else as *later*.
+  broadcast; or *earlier* points, while a few later ones share what is loaded and reduce their maxima over lanes: with
+  two or three objectives, else as *later*.
 - ``lanes vectors``: the register tile, and so how many maxima are under way; pairs within a tile are done last.
-- ``rows``: of *earlier*, the later points that share a turn.
-- ``steps``: of *later*, earlier points in one turn of the loop.
+- ``rows steps``: of *earlier*, the later points that share a turn; of *later*, the earlier points in one.
 - ``passes bits``: first the points are put in order by so many leading digits of their first objective, of so many bits
   each (radix sort): more and wider digits leave less to the comparisons after it.
 - ``gap``: these are a shell sort from that gap on: 1 is insertion, best for what is nearly in order.
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from kernels.language import Template
 
 _MOST_TURN = 128  # points of the largest register tile: columns are filled up to whole ones
-_UNROLLED = 3  # up to so many objectives each comparison is a statement of its own: coordinates stay in registers
+_UNROLLED = 3  # for 2 objectives to so many each comparison is a statement: coordinates stay in registers
 
 SPACE = Space(
     [
@@ -62,7 +61,7 @@ SPACE = Space(
         power_of_two("lanes", 2, 16, "numbers in a vector", default=16),
         integer("vectors", (1, 2, 3, 4, 6, 8), "vectors of the register tile", default=4),
         power_of_two("rows", 2, 8, "later points in a turn", default=4, when={"variant": ("earlier",)}),
-        power_of_two("steps", 1, 8, "earlier points in a turn", default=4, when={"variant": ("later",)}),
+        power_of_two("steps", 1, 4, "earlier points in a turn", when={"variant": ("later",)}),
         integer("passes", range(5), "leading digits of the radix sort", default=2),
         integer("bits", range(5, 13), "bits of a digit", default=8),
         integer("gap", (1, 4, 10, 23, 57), "first gap of the shell sort"),
@@ -92,23 +91,19 @@ def baseline(p, points, out):
                 better += points[i, k] < points[j, k]
             dominates[i, j] = no_worse == objectives and better > 0
             dominators[j] += dominates[i, j]
-    queue = np.empty(n, np.int64)
-    taken, known = 0, 0
-    for i in range(n):
-        if dominators[i] == 0:
-            queue[known] = i
-            known += 1
-            out[i] = 1
-    while taken < known:
-        i = queue[taken]
-        taken += 1
-        for j in range(n):
-            if dominates[i, j]:
-                dominators[j] -= 1
-                if dominators[j] == 0:
-                    queue[known] = j
-                    known += 1
-                    out[j] = out[i] + 1
+    rank, left = 0, n
+    while left > 0:
+        rank += 1
+        for i in range(n):
+            if dominators[i] == 0:
+                out[i] = rank
+                dominators[i] = -1
+                left -= 1
+        for i in range(n):
+            if dominators[i] == -1:
+                dominators[i] = -2
+                for j in range(n):
+                    dominators[j] -= dominates[i, j]
 
 
 @template("void(T[:, ::1], T[::1], T[::1], T[::1])", runtime=("passes", "bits", "gap"))
@@ -119,8 +114,7 @@ def ranked(p, points, out, columns, above):
     numbers = without_nan(p, points, order)
     sort_by_digits(p, points, order, numbers)
     sort_by_comparing(p, points, order, numbers)
-    length = n + _MOST_TURN
-    following = above[:length]
+    length, following = n + _MOST_TURN, above[: n + _MOST_TURN]
     place = np.empty(n, np.int32)
     count = 0
     for s in range(numbers):
@@ -131,7 +125,7 @@ def ranked(p, points, out, columns, above):
         place[s] = count - 1
     for k in range(objectives):
         columns[k * length + count : (k + 1) * length] = np.nan  # no comparison with NaN holds
-    if p.variant == "earlier" and objectives <= _UNROLLED:
+    if p.variant == "earlier" and 2 <= objectives <= _UNROLLED:
         chain_earlier(p, columns, following, count, objectives)
     else:
         chain_later(p, columns, following, count, objectives)
@@ -232,7 +226,14 @@ def chain_later(p, columns, above, count, objectives):
         best = dominated_tile(p, ones, columns, above, i, objectives)
         tile_store(best, above, i, 0)
         for v in range(i, min(count, i + turn), p.lanes):
-            ranks = dominated_vector(p, tile_load(above, v, 0, 1, 1, p.lanes), columns, above, i, v, objectives)
+            ranks = tile_load(above, v, 0, 1, 1, p.lanes)
+            for j in range(i, v):
+                at = min(1, objectives - 1) * above.size
+                mask = tile_at_least(tile_load(columns, at + v, 0, 1, 1, p.lanes), columns[at + j])
+                for k in range(2, objectives):
+                    at = k * above.size
+                    mask = mask_and(mask, tile_at_least(tile_load(columns, at + v, 0, 1, 1, p.lanes), columns[at + j]))
+                ranks = tile_choose(mask, tile_max(ranks, above[j]), ranks)
             for j in range(p.lanes - 1):
                 mask = tile_at_least(numbered, p.dtype(j + 1))
                 for k in range(1, objectives):
@@ -246,36 +247,23 @@ def chain_later(p, columns, above, count, objectives):
 @template()
 def dominated_tile(p, ranks, columns, above, i, objectives):
     """The ranks of the tile at point i by what comes before it; for few objectives without a loop over them."""
-    for many in static(1, _UNROLLED + 1):
+    for many in static(2, _UNROLLED + 1):
         if objectives == many:
             for j in range(0, i, p.steps):
                 for step in static(p.steps):
-                    at = min(1, many - 1) * above.size
+                    at = above.size
                     t = tile_load(columns, at + i, 0, 1, p.vectors, p.lanes)
                     mask = tile_at_least(t, columns[at + j + step])
                     for k in static(2, many):
                         t = tile_load(columns, k * above.size + i, 0, 1, p.vectors, p.lanes)
                         mask = mask_and(mask, tile_at_least(t, columns[k * above.size + j + step]))
                     ranks = tile_choose(mask, tile_max(ranks, above[j + step]), ranks)
-    for j in range(0 if objectives > _UNROLLED else i, i):
-        at = above.size
+    for j in range(i if 2 <= objectives <= _UNROLLED else 0, i):
+        at = min(1, objectives - 1) * above.size
         mask = tile_at_least(tile_load(columns, at + i, 0, 1, p.vectors, p.lanes), columns[at + j])
         for o in range(2, objectives):
             at = o * above.size
             mask = mask_and(mask, tile_at_least(tile_load(columns, at + i, 0, 1, p.vectors, p.lanes), columns[at + j]))
-        ranks = tile_choose(mask, tile_max(ranks, above[j]), ranks)
-    return ranks
-
-
-@template()
-def dominated_vector(p, ranks, columns, above, i, v, objectives):
-    """The ranks of the vector at point v by the points from i on that come before it."""
-    for j in range(i, v):
-        at = min(1, objectives - 1) * above.size
-        mask = tile_at_least(tile_load(columns, at + v, 0, 1, 1, p.lanes), columns[at + j])
-        for k in range(2, objectives):
-            at = k * above.size
-            mask = mask_and(mask, tile_at_least(tile_load(columns, at + v, 0, 1, 1, p.lanes), columns[at + j]))
         ranks = tile_choose(mask, tile_max(ranks, above[j]), ranks)
     return ranks
 
@@ -301,10 +289,10 @@ def dominated_rows(p, columns, above, i, objectives):
     """For the points from i on, a row each, what follows the rank of each earlier point that dominates, else 0."""
     turn = p.lanes * p.vectors
     best = tile_zeros(p.dtype, p.rows, p.vectors, p.lanes)
-    for many in static(1, _UNROLLED + 1):
+    for many in static(2, _UNROLLED + 1):
         if objectives == many:
             for j in range(0, i, turn):
-                at = min(1, many - 1) * above.size
+                at = above.size
                 t = tile_load(columns, at + j, 0, p.rows, p.vectors, p.lanes)
                 mask = tile_at_most(t, load(columns, at + i, p.rows))
                 for k in static(2, many):

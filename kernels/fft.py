@@ -18,8 +18,8 @@ Genes, and what they do to the machine:
 - ``lanes``: numbers in a vector.
 - ``layout``: of numbers between passes. *blocks*: a vector of real parts, one of imaginary parts, by turns; *planes*:
   all real parts, then all imaginary parts, whose rows fall into the same sets of the cache.
-- ``roots``: *derived* loads the first, second, fourth ... power and multiplies for the others; *powers* loads the first
-  alone; *loaded* loads each of them in all passes but the first. Loads against products, and against accuracy.
+- ``roots``: *derived* loads the first, second, fourth ... power and multiplies by several of these; *powers* loads the
+  first alone; *loaded* loads each of them in all passes but the first. Loads against products, and against accuracy.
 - ``between``: results of passes go by turns into *out* and one scratch array, or into *two* scratch arrays.
 - ``fetch ahead``: so many vectors ahead a pass prefetches each of its rows.
 

@@ -113,7 +113,8 @@ def loop(p, u, sweeps, out, spare):
 def sweep(p, old, new):
     """One sweep over the whole grid."""
     rows, columns = old.shape
-    new[0], new[rows - 1] = old[0], old[rows - 1]
+    for j in range(columns):
+        new[0, j], new[rows - 1, j] = old[0, j], old[rows - 1, j]
     for i in range(1, rows - 1):
         new[i, 0], new[i, columns - 1] = old[i, 0], old[i, columns - 1]
         for j in range(1, columns - 1):
@@ -125,7 +126,7 @@ def sweep(p, old, new):
 @template(
     "void(T[:, ::1], intp, T[:, ::1], T[::1], T[::1])",
     runtime=("depth", "strip", "height", "lanes", "vectors", "streaming", "ahead", "pad"),
-    pointers=("lines",),
+    pointers=("lines", "edges"),
 )
 def wave(p, u, sweeps, out, spare, ring):
     """Strip by strip as many sweeps as a wave has, to and fro like single sweeps."""
@@ -148,7 +149,7 @@ def wave(p, u, sweeps, out, spare, ring):
 
 @template(
     runtime=("height", "lanes", "vectors", "streaming", "ahead", "pad"),
-    pointers=("lines",),
+    pointers=("lines", "edges"),
 )
 def descend(p, old, new, ring, shape, first, last, depth):
     """One wave, down the strip of columns from ``first`` to ``last``.
@@ -183,24 +184,23 @@ def descend(p, old, new, ring, shape, first, last, depth):
                 at, wide = at + first - start, last - first
                 lines(p, ring, at, ld, mask, new, first, n, -1, i0, i1, wide, old, n, far, share, is_aligned)
             if t < depth - 1:
-                edges(p, old, shape, ring, at + size, ld, mask, start, stop, top, bottom)
+                edges(p, old, rows, n, ring, at + size, ld, mask, start, stop, top, bottom)
             else:
-                edges(p, old, shape, new, first, n, -1, first, last, top, bottom)
+                edges(p, old, rows, n, new, first, n, -1, first, last, top, bottom)
 
 
-@template()
-def edges(p, old, shape, b, b_at, b_ld, b_mask, first, last, top, bottom):
+@template("void(T[::1], intp, intp, T[::1], intp, intp, intp, intp, intp, intp, intp)")
+def edges(p, old, rows, n, b, b_at, b_ld, b_mask, first, last, top, bottom):
     """Copies what lies on the grid's edge of the columns from ``first`` to ``last`` of rows ``top`` to ``bottom``."""
-    rows, columns = shape
     for i in range(top, bottom):
-        at, place = i * columns, b_at + (i & b_mask) * b_ld
+        at, place = i * n, b_at + (i & b_mask) * b_ld
         if i == 0 or i == rows - 1:
             for j in range(last - first):
                 b[place + j] = old[at + first + j]
         if first == 0:
             b[place] = old[at]
-        if last == columns:
-            b[place + last - first - 1] = old[at + columns - 1]
+        if last == n:
+            b[place + last - first - 1] = old[at + n - 1]
 
 
 @template("void(T[::1], intp, intp, intp, T[::1], intp, intp, intp, intp, intp, intp, T[::1], intp, intp, intp, intp)")

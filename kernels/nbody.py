@@ -56,7 +56,7 @@ SPACE = Space(
         choice("variant", ("targets", "sources"), "what lanes hold"),
         power_of_two("lanes", 2, 32, "numbers in a vector", default=16),
         integer("vectors", (1, 2, 3, 4, 5, 6), "vectors of the register tile", default=2),
-        choice("roots", ("e", "ee", "d", "ed", "eed", "edd", "eded"), "by estimate or by division, source by source"),
+        choice("roots", ("e", "ee", "d", "ed", "eed", "edd"), "by estimate or by division, source by source"),
         integer("degree", (1, 2, 3), "of the polynomial behind an estimate, in float32"),
         choice("squares", ("chain", "pairs"), "how squares are added"),
         choice("product", ("chain", "pairs"), "how a pull's factors are multiplied"),

@@ -62,7 +62,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         run_all(asked["budget"], asked["name"], terms, Output(as_json, quiet, store))
         return
     if kernel is None:
-        raise UsageError("no kernel is named", "`evolve kernels` lists them; --all takes all")
+        raise UsageError("KERNEL is missing", "`evolve kernels` lists them; --all takes all")
     from evolve.cli import asked as wishes
     from evolve.cli.ending import show_end
     from evolve.report.terminal import watching

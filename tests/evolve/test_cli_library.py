@@ -64,7 +64,7 @@ def test_who_interrupts_it_stops_it(evolve, library):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run",), "no kernel is named"),
+        (("run",), "KERNEL is missing"),
         (("run", "triad", "--all"), "leave out triad"),
         (("run", "--all", "--size", "8", "--dtype", "float32"), "leave out --size --dtype"),
         (("run", "--all", "--budget", "300evals"), "shares out time"),

