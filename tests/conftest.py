@@ -13,6 +13,7 @@ MEASURING_FIXTURES = {"measured_machine", "real_store"}
 MEASURING_FILES = {"test_tour.py", "test_quarantine.py", "test_export.py"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items):
     """What times this machine runs on one worker, one test after the other: two would halve each other's speed."""
     for item in items:
@@ -33,6 +34,8 @@ def own_folders(tmp_path_factory):
         patch.setenv("EVOLVE_STORE", str(home / "runs.db"))
         patch.setenv("EVOLVE_CACHE", str(home / "cache"))
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
+        # pytest-benchmark measures nothing in a process that it takes for a worker, be it a child's
+        patch.delenv("PYTEST_XDIST_WORKER", raising=False)
         yield
 
 

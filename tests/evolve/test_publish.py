@@ -56,7 +56,7 @@ def session(tmp_path):
             store=store,
             task=task,
             individuals=individuals,
-            title=SimpleNamespace(individual=individuals[1]),
+            title=SimpleNamespace(individual=individuals[1], most_error=1.0),
             around=SimpleNamespace(bound=MachineBound("fma", 0.04), spread=0.02),
             harness=SimpleNamespace(plan=_plan, baseline=Contestant(Handle("baseline", "0"))),
             shown=[],
