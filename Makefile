@@ -23,7 +23,8 @@ demo: $(STAMP) ## the whole argument, in five minutes: what compounds, what is c
 	$(BIN)/evolve demo
 
 test: $(STAMP) ## the tests, but for slow ones, which make bench runs
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow and not measuring" --numprocesses auto
+	$(BIN)/python -m pytest -m "not slow and measuring"
 
 lint: $(STAMP) ## style, types, and the three floors
 	$(BIN)/ruff check .

@@ -10,16 +10,16 @@ settings.register_profile("shared processor", deadline=None)
 settings.load_profile("shared processor")
 
 MEASURING_FIXTURES = {"measured_machine", "real_store"}
-MEASURING_FILES = {"test_tour.py", "test_quarantine.py", "test_export.py"}
+MEASURING_FILES = {"test_tour.py", "test_quarantine.py"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+@pytest.hookimpl(tryfirst=True)  # before markers choose who runs
 def pytest_collection_modifyitems(items):
-    """What times this machine runs on one worker, one test after the other: two would halve each other's speed."""
+    """What times this machine runs alone: another test beside it would take its processor away, and its memory."""
     for item in items:
         is_timed = "benchmarks" in item.path.parts or item.path.name in MEASURING_FILES
         if is_timed or MEASURING_FIXTURES & {*item.fixturenames}:
-            item.add_marker(pytest.mark.xdist_group("measuring"))
+            item.add_marker(pytest.mark.measuring)
 
 
 def pytest_addoption(parser):

@@ -194,7 +194,9 @@ def test_another_programs_sqlite_file_is_refused_and_left_alone(path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"import numpy as np\n" * 100, b"\0" * 4096, os.urandom(5000)])
+@pytest.mark.parametrize(
+    "content", [b"import numpy as np\n" * 100, b"\0" * 4096, os.urandom(5000)], ids=["text", "zeros", "noise"]
+)
 def test_any_other_file_is_refused_and_left_alone(path, content):
     path.write_bytes(content)
     with pytest.raises(EvolveError, match="is not a store") as error:
