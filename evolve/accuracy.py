@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from evolve.store.records import Value
     from kernels import Kernel, Size
 
+LEAST_ERROR = 1e-3
+"""Of what is tolerated: a result that is nearer to the truth is no better for it, and an exact one has a logarithm."""
 _OPTION = "most_error"
 
 

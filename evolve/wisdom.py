@@ -7,11 +7,13 @@ source that was measured; from elsewhere it is where a search begins.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import kernels
+from benchmarks.contestant import Task, source_of
 from evolve.errors import EvolveError, UsageError
 from evolve.machines import known_machine
 from evolve.paths import default_store, source_folder
@@ -19,7 +21,7 @@ from evolve.starting import starting_at
 from evolve.store import Champion, open_store
 from evolve.store.rows import plain, record_of
 from kernels.door import Tuned
-from kernels.language import Schedule, TemplateError, parallel_of, specialise
+from kernels.language import Schedule, TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,14 +36,6 @@ SCHEMA = 1
 REACH = 8.0
 """A champion counts for problems of which no extent differs from its own by more than this factor: three doublings
 change which cache holds what."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What a function is wanted for, besides its size."""
-
-    dtype: str
-    threads: int
 
 
 def best(
@@ -69,10 +63,10 @@ def best(
     definition = _known(kernel)
     if dtype not in definition.dtypes:
         raise UsageError(f"{kernel} has no {dtype}; it has {', '.join(definition.dtypes)}")
-    extents, together = _extents(definition, size), threads if definition.split else 1
-    terms = Terms(dtype, together)
-    schedule = _schedule(definition, _champions(kernel, terms, store), extents, terms)
-    return _tuned(definition, schedule, terms)
+    task = Task(kernel, _extents(definition, size), dtype, threads if definition.split else 1)
+    schedule, source = _chosen(task, _champions(task, store))
+    folder = source_folder()
+    return Tuned(definition, schedule, dtype, folder.load(folder.write(source)), source.runtime, task.threads)
 
 
 def nearest(champions: Iterable[Champion], size: Size) -> list[Champion]:
@@ -131,7 +125,7 @@ def _extents(kernel: Kernel, size: Size | int | None) -> Size:
     return extents
 
 
-def _champions(kernel: str, terms: Terms, store: str | None) -> list[Champion]:
+def _champions(task: Task, store: str | None) -> list[Champion]:
     try:
         opened = open_store(store or default_store(), create=False)
     except EvolveError:
@@ -140,35 +134,21 @@ def _champions(kernel: str, terms: Terms, store: str | None) -> list[Champion]:
         return []  # who never ran evolve has no store of his own
     with opened as facts:
         here = known_machine(facts).id
-        found = [one for one in facts.champions(kernel) if one.machine == here]
-        return [one for one in found if (one.dtype, one.threads) == (terms.dtype, terms.threads)]
+        found = [one for one in facts.champions(task.kernel) if one.machine == here]
+        return [one for one in found if (one.dtype, one.threads) == (task.dtype, task.threads)]
 
 
-def _schedule(kernel: Kernel, champions: Sequence[Champion], size: Size, terms: Terms) -> Schedule:
-    for one in nearest(champions, size):
+def _chosen(task: Task, champions: Sequence[Champion]) -> tuple[Schedule, Source]:
+    """The nearest champion that still makes the source that was measured; failing that the default schedule."""
+    for one in nearest(champions, task.size):
         schedule = Schedule(one.schedule)
-        if kernel.space.is_legal(schedule) is None and _makes(kernel, schedule, terms, one.source_hash):
-            return schedule
-    return kernel.space.default
-
-
-def _makes(kernel: Kernel, schedule: Schedule, terms: Terms, source_hash: str) -> bool:
-    """Whether a schedule still makes the source that was measured."""
-    try:
-        return _source(kernel, schedule, terms).identity == source_hash
-    except TemplateError:
-        return False
-
-
-def _source(kernel: Kernel, schedule: Schedule, terms: Terms) -> Source:
-    source = specialise(kernel.template(schedule), schedule, terms.dtype)
-    return parallel_of(source, kernel.split or (), terms.threads)
-
-
-def _tuned(kernel: Kernel, schedule: Schedule, terms: Terms) -> Tuned:
-    source, folder = _source(kernel, schedule, terms), source_folder()
-    compiled = folder.load(folder.write(source))
-    return Tuned(kernel, schedule, terms.dtype, compiled, source.runtime, terms.threads)
+        if task.definition.space.is_legal(schedule) is None:
+            with contextlib.suppress(TemplateError):
+                source = source_of(task, schedule)
+                if source.identity == one.source_hash:
+                    return schedule, source
+    schedule = task.definition.space.default
+    return schedule, source_of(task, schedule)
 
 
 def _read(told: Mapping[str, Any]) -> list[Champion]:

@@ -84,8 +84,7 @@ def _one(store: Store, standard: Standard, terms: Admission, output: Output) -> 
 def _text(told: Sequence[Told], failures: Mapping[str, str]) -> str:
     from evolve.report.text import table
 
-    rows = [(*_row(one),) for one in told]
-    return "\n".join([table(_HEADER, rows), *(f"{name}: {reason}" for name, reason in failures.items())])
+    return "\n".join([table(_HEADER, map(_row, told)), *(f"{name}: {reason}" for name, reason in failures.items())])
 
 
 def _row(one: Told) -> tuple[str, ...]:

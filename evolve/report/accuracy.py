@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from evolve.accuracy import LEAST_ERROR
 from evolve.report.drawing import BLUE, ORANGE, Drawing, Mark, Picture, escaped
 from evolve.report.figures import speedup_axis
 from evolve.report.quantities import factor, number, percent
 from evolve.tracker import paid
-from evolve.tracker.accuracy import LEAST_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

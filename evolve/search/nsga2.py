@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from evolve.accuracy import LEAST_ERROR
 from evolve.search.genetic import Genetic, nondominated_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evolve.search.protocol import Result
-
-LEAST_ERROR = 1e-3
-"""Of what is tolerated: a result that is nearer to the truth is no better for it."""
 
 
 class Nsga2(Genetic):

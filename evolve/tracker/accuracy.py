@@ -6,15 +6,13 @@ import math
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
+from evolve.accuracy import LEAST_ERROR
 from evolve.tracker.curve import paid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evolve.store import Individual
-
-LEAST_ERROR = 1e-3
-"""Of what is tolerated: below it nothing is gained, and the logarithm of an exact result is finite."""
 
 Point = tuple[float, float]
 """Fitness, and ln(tolerated / error): both the larger the better, both 0 for the plain loop at the tolerance."""

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 import kernels
 from benchmarks.outcome import Measured, Samples
-from evolve.accuracy import at_most, most_error
+from evolve.accuracy import LEAST_ERROR, at_most, most_error
 from evolve.champion import title_of
 from evolve.errors import UsageError
 from evolve.search.nsga2 import Nsga2
 from evolve.search.protocol import Result
 from evolve.store import Evaluation, Individual, OutcomeRecord, RunSpec
 from evolve.store.testing import SPEC
-from evolve.tracker.accuracy import LEAST_ERROR, accuracy, front, hypervolumes
+from evolve.tracker.accuracy import accuracy, front, hypervolumes
 from kernels.language.space import Space, integer
 
 PLANE = Space([integer("speed", range(64), ""), integer("digits", range(64), "")])

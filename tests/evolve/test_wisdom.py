@@ -7,6 +7,7 @@ import pytest
 
 import evolve
 import kernels
+from benchmarks.contestant import Task
 from benchmarks.inference import Estimate
 from benchmarks.machine import fingerprint
 from evolve import wisdom
@@ -76,12 +77,12 @@ def elsewhere(tmp_path):
 
 
 def chosen(size):
-    terms = wisdom.Terms("float64", 1)
-    return wisdom._schedule(TRIAD, wisdom._champions("triad", terms, None), size, terms)
+    task = Task("triad", size, "float64")
+    return wisdom._chosen(task, wisdom._champions(task, None))[0]
 
 
 def test_without_wisdom_the_default_schedule_is_best(url):
-    assert wisdom._champions("triad", wisdom.Terms("float64", 1), None) == []
+    assert wisdom._champions(Task("triad", (1000,), "float64"), None) == []
     assert chosen((1000,)) == TRIAD.space.default
 
 
