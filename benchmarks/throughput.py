@@ -29,8 +29,8 @@ Found = TypeVar("Found")
 Producer = Callable[[], float]
 """Takes one sample: items a second."""
 
-Pair = Callable[[], tuple[Producer, Producer]]
-"""Makes the frozen and the present producer anew, warm and ready."""
+Sides = Callable[[], Sequence[Producer]]
+"""Makes the frozen and the present producer anew, warm and ready; a third one is what both can come to at most."""
 
 
 PAGE_BYTES, LINE_BYTES = 4096, 64
@@ -72,6 +72,7 @@ class Compared:
         frozen_per_s: items a second, by the blocks' medians.
         present_per_s: the same of the present configuration.
         left: ln of what is possible over the present throughput, where it took part.
+        end: the same over the frozen throughput.
         blocks: ln ratios of the rounds, block by block.
     """
 
@@ -79,6 +80,7 @@ class Compared:
     frozen_per_s: Estimate
     present_per_s: Estimate
     left: Estimate | None
+    end: Estimate | None
     blocks: tuple[tuple[float, ...], ...]
 
     @property
@@ -103,22 +105,17 @@ def until_known(measure: Callable[[], Found], width: Callable[[Found], float], r
 
 
 def compared(
-    pair: Pair,
-    rules: Rules,
-    between: Callable[[], None] | None = None,
-    usual_per_s: float = 0.0,
-    most: Producer | None = None,
+    sides: Sides, rules: Rules, between: Callable[[], None] | None = None, usual_per_s: float = 0.0
 ) -> Compared:
     """Measure a present configuration against a frozen one.
 
     Args:
-        pair: makes both, once a block.
+        sides: makes both, and what they can come to at most where it takes part in every round: once a block.
         rules: how much.
         between: called before each block; what it raises ends the measurement.
         usual_per_s: rate of the frozen side, as it is known.
-        most: what both can come to at most takes part in every round.
     """
-    block = partial(_block, pair, rules.rounds, most)
+    block = partial(_block, sides, rules.rounds)
     until_s = time.monotonic() + PATIENCE_S
 
     def counts(frozen_per_s: float) -> bool:
@@ -150,8 +147,8 @@ def _compared(
 def _summary(rates: Sequence[NDArray[np.float64]]) -> Compared:
     frozen, present, *most = ([rate[:, side] for rate in rates] for side in range(rates[0].shape[1]))
     blocks = _log_ratios(present, frozen)
-    left = gain_of(_log_ratios(most[0], present)) if most else None
-    return Compared(gain_of(blocks), rate_of(frozen), rate_of(present), left, blocks)
+    left, end = (gain_of(_log_ratios(most[0], side)) if most else None for side in (present, frozen))
+    return Compared(gain_of(blocks), rate_of(frozen), rate_of(present), left, end, blocks)
 
 
 def _log_ratios(
@@ -160,9 +157,9 @@ def _log_ratios(
     return tuple(tuple(map(float, np.log(a / b))) for a, b in zip(above, below, strict=True))
 
 
-def _block(pair: Pair, rounds: int, most: Producer | None) -> NDArray[np.float64]:
+def _block(sides: Sides, rounds: int) -> NDArray[np.float64]:
     """``(rounds, 2)`` rates, or 3 with what is possible; who comes first takes turns."""
-    frozen, present = pair()
+    frozen, present, *most = sides()
     left = MOST_RETAKES * rounds
     taken = []
     for is_frozen_first in itertools.islice(itertools.cycle((True, False)), rounds):
@@ -170,7 +167,7 @@ def _block(pair: Pair, rounds: int, most: Producer | None) -> NDArray[np.float64
         while is_disturbed and left > 0:
             left -= 1
             rates, is_disturbed = _round(frozen, present, is_frozen_first)
-        taken.append(rates if most is None else (*rates, most()))
+        taken.append((*rates, *(side() for side in most)))
     return np.array(taken)
 
 

@@ -39,7 +39,7 @@ def requests(setting: Setting) -> bool:
         return batching.gain_of(units(capital), math.exp(-end))
 
     laps = laws.reinvested(law, 1.0, end + OVER, setting, LAPS["batching"], end)
-    return is_in_time(batching.expected(end), turned(words(laps)))
+    return is_in_time(batching.expected([end]), turned(words(laps)))
 
 
 def robots(setting: Setting) -> bool:

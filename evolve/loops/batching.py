@@ -24,7 +24,7 @@ from benchmarks.bound import efficiency_bound
 from benchmarks.inference import Estimate
 from benchmarks.machine import fingerprint
 from benchmarks.team import bound_to_last_core
-from benchmarks.throughput import Compared, Pair, Rules, TimedProducer, compared, placed
+from benchmarks.throughput import Compared, Producer, Rules, TimedProducer, compared, placed
 from benchmarks.timing import Called, Driven
 from evolve.loops import reinvestment
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
@@ -112,18 +112,13 @@ class Server:
         between: Callable[[], None] | None = None,
         usual_per_s: float = 0.0,
     ) -> Compared:
-        """Requests a second with batches of one size against another, on one core."""
-        return self._compared(lambda: (self.called(frozen, rng), self.called(present, rng)), between, usual_per_s)
+        """Requests a second with batches of one size against another, and what no batch can exceed, on one core."""
 
-    def without_calls(
-        self, rng: np.random.Generator, between: Callable[[], None] | None = None, usual_per_s: float = 0.0
-    ) -> Compared:
-        """The kernel by itself against batches of one: what no batch can exceed."""
-        return self._compared(lambda: (self.called(1, rng), self.driven(rng)), between, usual_per_s)
+        def sides() -> Sequence[Producer]:
+            return self.called(frozen, rng), self.called(present, rng), self.driven(rng)
 
-    def _compared(self, pair: Pair, between: Callable[[], None] | None, usual_per_s: float) -> Compared:
         with bound_to_last_core():
-            return compared(pair, self.rules, between, usual_per_s)
+            return compared(sides, self.rules, between, usual_per_s)
 
     def most_per_s(self, say: Callable[[str], None]) -> tuple[Estimate, str]:
         """Requests a second that the machine allows at most, and what it is that limits them: measured anew."""
@@ -154,14 +149,11 @@ class Batching:
         """See ``ClosedLoop``: the ceiling, the endpoint, then batches of one against themselves."""
         rng = np.random.default_rng(0)
         most, limit = self.server.most_per_s(self._say)
-        self._say("the kernel without calls, and a batch of 1 against itself")
-        usual_per_s = self.server.compared(1, 1, rng, self._between).frozen_per_s.estimate
-        free = self.server.without_calls(rng, self._between, usual_per_s)
-        same = self.server.compared(1, 1, rng, self._between, free.frozen_per_s.estimate)
-        # a busy moment lowers either of the two: in eight starts the ceiling was 612x to 841x, the kernel 541x to 676x
-        highest = max(free.gain.estimate, reinvestment.ratio_to(most, same.frozen_per_s).estimate)
-        shown = {"limit": limit, "endpoint_by": BY_ITSELF, "expected": expected(highest)}
-        return replace(reinvestment.frozen(most, same, shown), endpoint=free.gain)
+        self._say("a batch of 1 against itself, and the kernel without calls")
+        same = self.server.compared(1, 1, rng, self._between)
+        assert same.end is not None
+        shown = {"limit": limit, "endpoint_by": BY_ITSELF, "expected": expected([same.end.estimate])}
+        return replace(reinvestment.frozen(most, same, shown), endpoint=same.end)
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
         """See ``ClosedLoop``."""
@@ -173,7 +165,10 @@ class Batching:
         batch = reinvestment.units(capital)
         self._say(f"a batch of {batch} against a batch of 1")
         usual_per_s = float(laps[0].details["throughput_per_s"]["estimate"])
-        return reinvestment.turned(capital, self.server.compared(1, batch, rng, self._between, usual_per_s))
+        found = self.server.compared(1, batch, rng, self._between, usual_per_s)
+        assert found.end is not None
+        ends = [end.estimate for end in (*_ends(laps), found.end)]
+        return replace(reinvestment.turned(capital, found, {"expected": expected(ends)}), endpoint=found.end)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -188,10 +183,21 @@ def forecast(laps: Sequence[Lap]) -> Expectation:
     return reinvestment.foretold(laps, Estimate(gain_of(batch, share.estimate), low, high), reason)
 
 
-def expected(end: float) -> dict[str, int | None]:
-    """At which laps the loop ceases to compound, and has half of its end: from there on it adds, and no more."""
-    share = math.exp(-end)
-    return reinvestment.expected(lambda batch: gain_of(batch, share), end - math.log(2))
+def expected(ends: Sequence[float]) -> dict[str, int | None]:
+    """At which laps the loop ceases to compound, and has half of its end: from there on it adds, and no more.
+
+    Args:
+        ends: ln of the kernel without calls over batches of one, as each lap found them, from lap 0 on: with a
+            neighbour on its core this machine's calls take half as much again and its multiplications no more, so that
+            the end itself moves. The last one holds for the laps to come.
+    """
+
+    def end(lap: int) -> float:
+        return ends[min(lap, len(ends) - 1)]
+
+    return reinvestment.expected(
+        lambda batch, lap: gain_of(batch, math.exp(-end(lap))), lambda lap: end(lap) - math.log(2)
+    )
 
 
 def gain_of(batch: float, share: float) -> float:
@@ -201,8 +207,7 @@ def gain_of(batch: float, share: float) -> float:
 
 def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
     """t1 / (t0 + t1): what the kernel by itself takes, until the last lap tells it better, or shows more."""
-    end, last = laps[0].endpoint, laps[-1]
-    assert end is not None
+    end, last = _ends(laps)[-1], laps[-1]
     least = Estimate(*map(math.exp, (-end.estimate, -end.high, -end.low)))
     if len(laps) == 1:
         return least, BY_ITSELF
@@ -212,6 +217,10 @@ def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:
     if is_narrower or shown.low > least.high:
         return shown, f"by lap {last.lap}"
     return Estimate(least.estimate, least.low, max(shown.high, least.high)), BY_ITSELF
+
+
+def _ends(laps: Sequence[Lap]) -> list[Estimate]:
+    return [lap.endpoint for lap in laps if lap.endpoint is not None]
 
 
 def _from_low(gain: Estimate) -> tuple[float, float, float]:

@@ -66,38 +66,38 @@ def frozen(most: Estimate, itself: Compared, shown: Mapping[str, Any]) -> Turned
     )
 
 
-def turned(capital: float, found: Compared) -> Turned:
-    """A lap of that capital, measured."""
+def turned(capital: float, found: Compared, shown: Mapping[str, Any]) -> Turned:
+    """A lap of that capital, measured, with further details."""
     details = {
         "units": units(capital),
         "frozen_per_s": found.frozen_per_s.as_dict(),
         "throughput_per_s": found.present_per_s.as_dict(),
-        "left": found.left.as_dict() if found.left else None,
         "blocks": [list(block) for block in found.blocks],
+        **shown,
     }
     return Turned(gain=found.gain, engine=found.gain, inputs=capital, details=details)
 
 
-def expected(gain: Callable[[float], float], end: float) -> dict[str, int | None]:
+def expected(gain: Callable[[float, int], float], end: Callable[[int], float]) -> dict[str, int | None]:
     """Where a law says that growth ends, to be held against the laps at which the verdict turns.
 
     Capital is not rounded here: in a bend whole machines make the gains' ratio jump by a few percent.
 
     Args:
-        gain: ln f(c) / f(1) by the law.
-        end: the gain at which the loop is capped.
+        gain: ln f(c) / f(1) by the law, of a capital and at a lap.
+        end: the gain at which the loop is capped, at a lap.
 
     Returns:
         ``last_compounding``, the last of the laps that all gain more than ``SUSTAINED`` of what the one before gained,
         and of ln 2 in lap 1; and ``first_capped``. None where that lies beyond ``MOST_LAPS``.
     """
     capital, logs = 1.0, [0.0]
-    for _ in range(MOST_LAPS):
+    for lap in range(1, MOST_LAPS + 1):
         capital += math.exp(logs[-1])
-        logs.append(gain(capital))
+        logs.append(gain(capital, lap))
     gains = [math.log(2), *(after - before for before, after in pairwise(logs))]
     slowed = next((lap for lap, (before, after) in enumerate(pairwise(gains)) if after <= SUSTAINED * before), None)
-    ended = next((lap for lap, reached in enumerate(logs) if lap and reached >= end), None)
+    ended = next((lap for lap, reached in enumerate(logs) if lap and reached >= end(lap)), None)
     ends = [lap for lap in (slowed, ended - 1 if ended else None) if lap is not None]
     return {"last_compounding": min(ends, default=None), "first_capped": ended}
 

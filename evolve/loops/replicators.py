@@ -111,11 +111,11 @@ class Hall:
     ) -> Compared:
         """Pieces of work a second of one number of robots against another."""
 
-        def pair() -> tuple[Producer, Producer]:
-            return self.crew(frozen, rng), self.crew(present, rng)
+        def sides() -> Sequence[Producer]:
+            return self.crew(frozen, rng), self.crew(present, rng), self._cores_alone
 
         try:
-            return compared(pair, self.rules, between, most=self._cores_alone)
+            return compared(sides, self.rules, between)
         except RuntimeError as error:  # what Python says where the system has no thread left
             raise LapFailedError(f"{present} robots are more threads than this system gives: {error}") from error
 
@@ -245,7 +245,9 @@ class Replicators:
         capital = reinvestment.next_capital(laps)
         robots = reinvestment.units(capital)
         self._say(f"{robots} robots against one")
-        return reinvestment.turned(capital, self.hall.compared(1, robots, rng, self._between))
+        found = self.hall.compared(1, robots, rng, self._between)
+        assert found.left is not None
+        return reinvestment.turned(capital, found, {"left": found.left.as_dict()})
 
     def close(self) -> None:
         """Nothing is held: robots go when a sample is taken."""
@@ -266,7 +268,7 @@ def forecast(laps: Sequence[Lap]) -> Expectation:
 
 def expected(ceiling: float) -> dict[str, int | None]:
     """The last lap before the bound is reached, as nearly as it counts, and the lap that reaches it."""
-    return reinvestment.expected(lambda robots: min(math.log(robots), ceiling), ceiling - NEAR)
+    return reinvestment.expected(lambda robots, _lap: min(math.log(robots), ceiling), lambda _lap: ceiling - NEAR)
 
 
 def queue(robots: int, cores: int, most: float) -> float:

@@ -65,10 +65,12 @@ def test_a_comparison_is_as_wide_as_the_rate_that_a_ceiling_is_divided_by():
 
 def test_what_is_possible_takes_part_and_what_is_left_of_it_comes_from_the_same_rounds():
     producer = _drifting()
-    found = compared(lambda: (producer(100.0), producer(300.0)), AT_ONCE, most=producer(600.0))
+    found = compared(lambda: (producer(100.0), producer(300.0), producer(600.0)), AT_ONCE)
     assert found.left is not None
+    assert found.end is not None
     # it is always the last of a round: the drift of one sample and a half is in it
     assert found.left.estimate == pytest.approx(math.log(2 * 0.9**1.5), abs=0.01)
+    assert found.end.estimate == pytest.approx(math.log(6 * 0.9**1.5), abs=0.01)
 
 
 def test_blocks_in_which_the_frozen_side_is_slower_than_ever_are_put_off(monkeypatch):

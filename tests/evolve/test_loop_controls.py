@@ -117,7 +117,7 @@ def test_where_growth_ends_follows_from_the_law():
 @pytest.mark.parametrize("calls_worth", [100, 1000, 4000])
 def test_batching_ends_where_requests_cost_as_much_as_the_call(calls_worth):
     share = 1 / calls_worth
-    found, laps = batching.expected(math.log(calls_worth)), _planted(_start(5.0), _batches(share), 30)
+    found, laps = batching.expected([math.log(calls_worth)]), _planted(_start(5.0), _batches(share), 30)
     gains = [lap.gain.estimate for lap in laps]
     assert found["first_capped"] == next(lap for lap, gain in enumerate(gains) if gain >= math.log(calls_worth / 2))
     k = found["last_compounding"]
@@ -126,12 +126,18 @@ def test_batching_ends_where_requests_cost_as_much_as_the_call(calls_worth):
     assert after < 0.95 * at + 0.02
 
 
+def test_where_batching_ends_follows_the_machine_while_it_changes():
+    slow_calls, fast_calls = math.log(700), math.log(100)
+    assert batching.expected([slow_calls, fast_calls]) == batching.expected([fast_calls])
+    assert batching.expected([*[slow_calls] * 12, fast_calls]) == batching.expected([slow_calls])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_verdict_on_planted_loops_turns_where_the_law_says(seed):
     rng = np.random.default_rng(seed)
     doubling = lambda robots: min(robots, 32.0)  # noqa: E731
     for first, law, expected, laps in (
-        (_start(math.log(850)), _batches(1 / 850), batching.expected(math.log(850)), 20),
+        (_start(math.log(850)), _batches(1 / 850), batching.expected([math.log(850)]), 20),
         (_start(math.log(32)), doubling, replicators.expected(math.log(32)), 10),
     ):
         made = _planted(first, law, laps, 0.01, rng)
@@ -227,6 +233,9 @@ def test_a_server_measures_larger_batches_and_goes_on_from_what_is_kept(folder):
     assert again.inputs == laps[2].inputs == 2 + math.exp(laps[1].gain.estimate)
     assert again.details["units"] == reinvestment.units(again.inputs)
     assert len(again.details["blocks"]) == SHORT.blocks
+    # what no batch can exceed is measured at every lap
+    assert again.endpoint.estimate > math.log(10)
+    assert again.details["expected"] == batching.expected([math.log(800), again.endpoint.estimate])
 
 
 def test_many_requests_a_call_are_more_a_second_than_one(folder):
@@ -241,7 +250,7 @@ def test_batching_begins_with_what_the_kernel_does_without_calls(folder, monkeyp
     start = batching.Batching(server, lambda: None, lambda _doing: None).start()
     # many times what calls for single requests do, and below a ceiling far above any machine's
     assert math.log(10) < start.endpoint.estimate < start.ceiling.estimate
-    assert start.details["expected"] == batching.expected(start.ceiling.estimate)
+    assert start.details["expected"] == batching.expected([start.endpoint.estimate])
     assert batching.forecast([_lap(0, start)]).gain.estimate == pytest.approx(math.log(2), abs=0.05)
 
 
@@ -361,6 +370,6 @@ def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatc
 
 def test_what_is_kept_of_a_measurement_is_plain(folder):
     found = batching.Server(folder, 3, "float64", SHORT).compared(1, 2, np.random.default_rng(0))
-    details = reinvestment.turned(2.0, found).details
+    details = reinvestment.turned(2.0, found, {"expected": {}}).details
     assert json.loads(json.dumps(details)) == details
     assert details["throughput_per_s"] == asdict(found.present_per_s)
