@@ -119,7 +119,7 @@ class _View:
 
     def problem(self, rng: np.random.Generator) -> _Inputs:
         """New inputs of the same shapes."""
-        return self.solved(self.kernel.problem(self.task.size, self.task.dtype, rng).inputs)
+        return self.solved(self.kernel.problem(self.task.size, self.task.dtype, rng))
 
     def solved(self, values: tuple[Any, ...]) -> _Inputs:
         truth = np.ascontiguousarray(self.kernel.reference(*values), dtype=np.float64)

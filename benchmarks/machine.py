@@ -106,29 +106,39 @@ def fingerprint() -> Fingerprint:
 
     Call it before the process is bound to fewer cores than its parent: the cores are part of ``machine_id``.
     """
-    llvm_cpu, features = _target()
-    found = caches()
-    cores = _affinity()
-    hardware: dict[str, Any] = {
-        "cpu": _cpu_model(),
-        "llvm_cpu": llvm_cpu,
-        "features": features,
-        "logical_cores": len(cores),
-        "physical_cores": _physical_cores(cores),
-        "caches": found or DEFAULT_CACHES,
-    }
+    hardware = _hardware()
     return Fingerprint(
-        machine_id=machine_id(hardware),
+        machine_id=own_id(),
         **hardware,
-        vector_bytes=vector_bytes(features),
-        caches_assumed=not found,
+        vector_bytes=vector_bytes(hardware["features"]),
+        caches_assumed=hardware["caches"] is DEFAULT_CACHES,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         huge_pages=_huge_pages(),
         governor=_text(_SYSFS / "cpu0/cpufreq/scaling_governor"),
         system=f"{platform.system()} {platform.release()}",
         versions=_versions(),
-        profile=isa.profile(len(cores)),
+        profile=isa.profile(hardware["logical_cores"]),
     )
+
+
+def own_id() -> str:
+    """This machine's id alone, without the versions of packages, of which some take milliseconds to read."""
+    return machine_id(_hardware())
+
+
+@lru_cache(maxsize=1)
+def _hardware() -> dict[str, Any]:
+    """What ``machine_id`` is made of, read once per process."""
+    llvm_cpu, features = _target()
+    cores = _affinity()
+    return {
+        "cpu": _cpu_model(),
+        "llvm_cpu": llvm_cpu,
+        "features": features,
+        "logical_cores": len(cores),
+        "physical_cores": _physical_cores(cores),
+        "caches": caches() or DEFAULT_CACHES,
+    }
 
 
 def native_lanes(dtype: Any) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import threadpoolctl
 
-PACKAGES = ("numpy", "scipy", "torch")
+PACKAGES = ("numpy", "scipy", "torch", "numexpr", "pyfftw")
 
 VECTOR_BYTES_BY_TARGET = {
     **dict.fromkeys(("skylakex", "cooperlake", "sapphirerapids", "avx512"), 64),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ import numpy as np
 from benchmarks.arena import Arena, poison
 from benchmarks.compare import worst_error
 from benchmarks.contestant import Contestant, Task, workspace_counts
+from kernels.contract import item_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from kernels import Problem, Size
+    from kernels import Inputs, Size
 
 _WORKSPACES = 2  # of candidate and incumbent
 _M_PERTURB = -6
@@ -56,29 +56,29 @@ class Case:
             own data in a cache; 0 for one set.
 
     Raises:
-        ValueError: the kernel's reference does not return what its problem says.
+        ValueError: the kernel's reference does not return an array of the output's shape.
     """
 
     def __init__(self, task: Task, size: Size, seed: int, pool_bytes: int = 0) -> None:
         kernel = task.definition
         self.task, self.size = task, size
         self.tolerance = kernel.tolerance(size, task.dtype)
-        problem = kernel.problem(size, task.dtype, np.random.default_rng(seed))
-        truth = np.ascontiguousarray(kernel.reference(*problem.inputs), dtype=np.float64)
-        if truth.shape != problem.out_shape:
-            raise ValueError(f"the reference of {kernel.name} returns shape {truth.shape}, not {problem.out_shape}")
+        inputs, out_shape = kernel.problem(size, task.dtype, np.random.default_rng(seed)), kernel.out_shape(size)
+        truth = np.ascontiguousarray(kernel.reference(*inputs), dtype=np.float64)
+        if truth.shape != out_shape:
+            raise ValueError(f"the reference of {kernel.name} returns shape {truth.shape}, not {out_shape}")
         self.expected = truth.reshape(-1)
         self.scale = np.ascontiguousarray(kernel.scale(truth), dtype=np.float64).reshape(-1)
         self._arena = Arena()
-        self.sets = self._placed(problem, _copies(problem, np.dtype(task.dtype).itemsize, pool_bytes))
+        self.sets = self._placed(inputs, _copies(inputs, truth.size * item_bytes(task.dtype), pool_bytes))
         self._workspaces: dict[tuple[int, ...], _Workspace] = {}
         self.freeze()
 
-    def _placed(self, problem: Problem, count: int) -> list[ArraySet]:
+    def _placed(self, inputs: Inputs, count: int) -> list[ArraySet]:
         """Each input and the output as ``count`` arrays: one set of arrays is one of each."""
-        inputs = [self._input(value, count) for value in problem.inputs]
-        outs = self._arena.allocate_copies(count, problem.out_shape, self.task.dtype, "out")
-        return [ArraySet(tuple(given[k] for given in inputs), outs[k]) for k in range(count)]
+        placed = [self._input(value, count) for value in inputs]
+        outs = self._arena.allocate_copies(count, self.task.definition.out_shape(self.size), self.task.dtype, "out")
+        return [ArraySet(tuple(given[k] for given in placed), outs[k]) for k in range(count)]
 
     def _input(self, value: Any, count: int) -> list[Any]:
         if not isinstance(value, np.ndarray):
@@ -161,10 +161,10 @@ class Case:
         return "x".join(map(str, self.size))
 
 
-def _copies(problem: Problem, item_bytes: int, pool_bytes: int) -> int:
+def _copies(inputs: Inputs, out_bytes: int, pool_bytes: int) -> int:
     """Sets of arrays that fill a pool."""
-    given = sum(value.nbytes for value in problem.inputs if isinstance(value, np.ndarray))
-    return max(1, -(-pool_bytes // (given + item_bytes * math.prod(problem.out_shape))))
+    given_bytes = sum(value.nbytes for value in inputs if isinstance(value, np.ndarray))
+    return max(1, -(-pool_bytes // (given_bytes + out_bytes)))
 
 
 class _Workspace:

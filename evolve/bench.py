@@ -84,6 +84,11 @@ class Results:
     repeats: Repeats | None = None
 
     @property
+    def threads(self) -> int:
+        """That shared each call."""
+        return int(self.suites["evolve"].get("threads", 1))
+
+    @property
     def suites(self) -> Mapping[str, Any]:
         """The JSON of pytest-benchmark."""
         return self.measured.suites

@@ -241,9 +241,18 @@ def _events(store: Store, run: Run) -> Iterator[None]:
 
 def _check(request: Request) -> None:
     kernel = kernels.get(request.kernel)
-    if request.dtype not in kernel.dtypes:
-        raise UsageError(f"{kernel.name} has no dtype {request.dtype!r}", f"it has {', '.join(kernel.dtypes)}")
+    check_dtype(kernel, request.dtype)
     check_threads(kernel, request.threads)
+
+
+def check_dtype(kernel: kernels.Kernel, dtype: str) -> None:
+    """See that a kernel is defined for a dtype.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if dtype not in kernel.dtypes:
+        raise UsageError(f"{kernel.name} has no dtype {dtype!r}", f"it has {', '.join(kernel.dtypes)}")
 
 
 def check_threads(kernel: kernels.Kernel, threads: int) -> None:

@@ -37,6 +37,7 @@ class Standard:
         size: as a user writes it.
         dtype: as in ``"float64"``.
         budget: of the search, as a user writes it.
+        threads: that share each call.
     """
 
     name: str
@@ -44,12 +45,13 @@ class Standard:
     size: str
     dtype: str
     budget: str
+    threads: int = 1
 
     @property
     def request(self) -> Request:
         """What starts it."""
         size = kernels.get(self.kernel).size(self.size)
-        return Request(self.kernel, size, self.dtype, 1, Budget.parse(self.budget), SEED, name=self.name)
+        return Request(self.kernel, size, self.dtype, self.threads, Budget.parse(self.budget), SEED, name=self.name)
 
 
 _SQUARES = {"256": "3m", "512": "5m", "1024": "10m", "2048": "10m"}
@@ -93,7 +95,7 @@ STANDARD = (
 )
 
 
-def shared(budget: Budget, prefix: str) -> tuple[Standard, ...]:
+def shared(budget: Budget, prefix: str, threads: int = 1) -> tuple[Standard, ...]:
     """The same problems with equal shares of a budget, under names of their own.
 
     Raises:
@@ -101,23 +103,29 @@ def shared(budget: Budget, prefix: str) -> tuple[Standard, ...]:
     """
     if budget.seconds is None:
         raise UsageError(f"--all shares out time, and {budget.text} is none", "write 8h or 90m")
-    share_s = budget.seconds / len(STANDARD)
+    standards = wanted((), threads)
+    share_s = budget.seconds / len(standards)
     if share_s < LEAST_SHARE_S:
-        least = math.ceil(len(STANDARD) * LEAST_SHARE_S / 60)
+        least = math.ceil(len(standards) * LEAST_SHARE_S / 60)
         raise UsageError(
-            f"{budget.text} are {share_s:.0f} s for each of {len(STANDARD)} problems", f"take {least}m or more"
+            f"{budget.text} are {share_s:.0f} s for each of {len(standards)} problems", f"take {least}m or more"
         )
-    return tuple(replace(one, name=one.name.replace("bench", prefix, 1), budget=f"{share_s:.0f}s") for one in STANDARD)
+    return tuple(replace(one, name=one.name.replace("bench", prefix, 1), budget=f"{share_s:.0f}s") for one in standards)
 
 
-def wanted(names: Collection[str]) -> tuple[Standard, ...]:
-    """The standard runs of some kernels; of all where none is named."""
-    return tuple(one for one in STANDARD if not names or one.kernel in names)
+def wanted(names: Collection[str], threads: int = 1) -> tuple[Standard, ...]:
+    """The standard runs of some kernels, or of all where none is named, with so many threads as can share them."""
+    found = tuple(one for one in STANDARD if not names or one.kernel in names)
+    return found if threads == 1 else tuple(_with(one, threads) for one in found if kernels.get(one.kernel).split)
+
+
+def _with(standard: Standard, threads: int) -> Standard:
+    return replace(standard, name=f"{standard.name}-{threads}threads", threads=threads)
 
 
 def is_standard(run: Run) -> bool:
     """True for a run that bears the name of one of them."""
-    return run.name in {one.name for one in STANDARD}
+    return run.name in {one.name for one in wanted((), run.threads)}
 
 
 def known(store: Store, standard: Standard, machine: str) -> Run | None:
@@ -130,8 +138,8 @@ def known(store: Store, standard: Standard, machine: str) -> Run | None:
     if run is None:
         return None
     asked = standard.request
-    problem = (asked.kernel, asked.size, asked.dtype, asked.policy, machine)
-    if (run.kernel, run.size, run.dtype, run.policy, run.machine) != problem:
+    problem = (asked.kernel, asked.size, asked.dtype, asked.threads, asked.policy, machine)
+    if (run.kernel, run.size, run.dtype, run.threads, run.policy, run.machine) != problem:
         raise UsageError(
             f"run {standard.name} in this store is of another problem or machine", "take another with --store"
         )

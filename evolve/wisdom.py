@@ -12,15 +12,16 @@ import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import kernels
-from benchmarks.contestant import Task, source_of
+from benchmarks.contestant import Task
+from benchmarks.machine import own_id
 from evolve.errors import EvolveError, UsageError
 from evolve.machines import known_machine
-from evolve.paths import default_store, source_folder
+from evolve.made import Made
+from evolve.paths import default_store
+from evolve.ready import known_kernel
 from evolve.starting import starting_at
 from evolve.store import Champion, open_store
 from evolve.store.rows import plain, record_of
-from kernels.door import Tuned
 from kernels.language import Schedule, TemplateError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from evolve.run import Request
     from evolve.store import Store
-    from kernels import Kernel, Size
-    from kernels.language import Source
+    from kernels import Size
+    from kernels.language import SourceFolder
 
 SCHEMA = 1
 """Of an exported file; raised when a field changes its meaning."""
@@ -38,41 +39,39 @@ REACH = 8.0
 change which cache holds what."""
 
 
-def best(
-    kernel: str, *, size: Size | int | None = None, dtype: str = "float64", threads: int = 1, store: str | None = None
-) -> Tuned:
-    """The best that is known of a kernel for this machine, as a function ``(*inputs, out=None)`` of any size.
-
-    Of the champions that runs of this machine published for that kernel, dtype and number of threads, it is the fastest
-    one of that very size; failing that, the one of the nearest size: extents are compared by their logarithms, and none
-    may differ by more than a factor of ``REACH``. Its schedule is taken whole: genes fit each other, so that a mixture
-    of two schedules is a third that nobody measured. Where nothing is near it is the kernel's default schedule, which
-    is right, and compiled like any other.
-
-    Args:
-        kernel: its name.
-        size: extents of the problem, one for all or one each; the kernel's own default where not given.
-        dtype: ``"float64"`` or ``"float32"``, as the kernel has them.
-        threads: that share each call, where the kernel's calls can be shared; else it has one.
-        store: where runs are kept; the user's own by default.
-
-    Raises:
-        UsageError: there is no such kernel, size or dtype.
-        EvolveError: the store cannot be read, or the cache folder not be written.
-    """
-    definition = _known(kernel)
-    if dtype not in definition.dtypes:
-        raise UsageError(f"{kernel} has no {dtype}; it has {', '.join(definition.dtypes)}")
-    task = Task(kernel, _extents(definition, size), dtype, threads if definition.split else 1)
-    schedule, source = _chosen(task, _champions(task, store))
-    folder = source_folder()
-    return Tuned(definition, schedule, dtype, folder.load(folder.write(source)), source.runtime, task.threads)
-
-
 def nearest(champions: Iterable[Champion], size: Size) -> list[Champion]:
     """Those within reach of a size, the nearest first, the fastest first of those that are as near."""
     within = [one for one in champions if _apart(one.size, size) <= math.log(REACH) + 1e-9]
     return sorted(within, key=lambda one: (_distance(one.size, size), one.time_s))
+
+
+def champions_of(task: Task, store: str | None) -> list[Champion]:
+    """Those that runs of this machine published for a task's kernel, dtype and threads, of any size.
+
+    Raises:
+        EvolveError: the store cannot be read; or is not there, and was named.
+    """
+    try:
+        opened = open_store(store or default_store(), create=False)
+    except EvolveError:
+        if store:
+            raise
+        return []  # who never ran evolve has no store of his own
+    with opened as facts:
+        found = [one for one in facts.champions(task.kernel) if one.machine == own_id()]
+        return [one for one in found if (one.dtype, one.threads) == (task.dtype, task.threads)]
+
+
+def chosen(task: Task, champions: Sequence[Champion], folder: SourceFolder) -> Made:
+    """The nearest champion that still makes the source that was measured; failing that the default schedule."""
+    for one in nearest(champions, task.size):
+        schedule = Schedule(one.schedule)
+        if task.definition.space.is_legal(schedule) is None:
+            with contextlib.suppress(TemplateError):
+                made = Made(task, schedule, folder)
+                if made.identity == one.source_hash:
+                    return made
+    return Made(task, task.definition.space.default, folder)
 
 
 def exported(store: Store) -> dict[str, Any]:
@@ -102,53 +101,11 @@ def imported(store: Store, told: Mapping[str, Any]) -> list[Champion]:
 def begun(store: Store, request: Request) -> Request:
     """The same request, whose search begins at the imported candidate that is nearest, where there is one."""
     given = store.candidates(request.kernel)
-    space = _known(request.kernel).space
+    space = known_kernel(request.kernel).space
     fit = [one for one in given if (one.dtype, one.threads) == (request.dtype, request.threads)]
     legal = [one for one in fit if space.is_legal(one.schedule) is None]
     found = next(iter(nearest(legal, request.size)), None)
     return replace(request, options={**request.options, **starting_at(found.schedule)}) if found else request
-
-
-def _known(kernel: str) -> Kernel:
-    try:
-        return kernels.get(kernel)
-    except KeyError as error:
-        raise UsageError(str(error.args[0])) from error
-
-
-def _extents(kernel: Kernel, size: Size | int | None) -> Size:
-    if size is None:
-        return kernel.default_size
-    extents = (size,) * len(kernel.dims) if isinstance(size, int) else tuple(size)
-    if len(extents) != len(kernel.dims) or any(extent < 1 for extent in extents):
-        raise UsageError(f"{kernel.name} takes {len(kernel.dims)} positive extents ({', '.join(kernel.dims)})")
-    return extents
-
-
-def _champions(task: Task, store: str | None) -> list[Champion]:
-    try:
-        opened = open_store(store or default_store(), create=False)
-    except EvolveError:
-        if store:
-            raise
-        return []  # who never ran evolve has no store of his own
-    with opened as facts:
-        here = known_machine(facts).id
-        found = [one for one in facts.champions(task.kernel) if one.machine == here]
-        return [one for one in found if (one.dtype, one.threads) == (task.dtype, task.threads)]
-
-
-def _chosen(task: Task, champions: Sequence[Champion]) -> tuple[Schedule, Source]:
-    """The nearest champion that still makes the source that was measured; failing that the default schedule."""
-    for one in nearest(champions, task.size):
-        schedule = Schedule(one.schedule)
-        if task.definition.space.is_legal(schedule) is None:
-            with contextlib.suppress(TemplateError):
-                source = source_of(task, schedule)
-                if source.identity == one.source_hash:
-                    return schedule, source
-    schedule = task.definition.space.default
-    return schedule, source_of(task, schedule)
 
 
 def _read(told: Mapping[str, Any]) -> list[Champion]:

@@ -15,19 +15,24 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from kernels.contract import Kernel, Problem, Size, Unavailable, Work
+from kernels.contract import Inputs, Kernel, Size, Unavailable, Work
 
-__all__ = ["Kernel", "Problem", "Size", "Unavailable", "Work", "get", "names"]
+__all__ = ["Inputs", "Kernel", "Size", "Unavailable", "Work", "get", "names"]
 
-_NOT_KERNELS = {"contract", "door", "language", "testing"}
+_NOT_KERNELS = {"contract", "door", "language", "openblas", "testing"}
+
+
+@functools.cache
+def _own() -> dict[str, str]:
+    """Module by kernel name, of this package."""
+    return {m.name: f"kernels.{m.name}" for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_KERNELS}
 
 
 @functools.cache
 def _places() -> dict[str, str]:
-    """Module by kernel name: this package's files first, so that nobody can take their names."""
-    ours = {m.name: f"kernels.{m.name}" for m in pkgutil.iter_modules(__path__) if m.name not in _NOT_KERNELS}
+    """The same of all: this package's files first, so that nobody can take their names."""
     others = importlib.metadata.entry_points(group="evolve.kernels")
-    return {**{point.name: point.value for point in others}, **ours}
+    return {**{point.name: point.value for point in others}, **_own()}
 
 
 def names() -> list[str]:
@@ -44,9 +49,11 @@ def get(name: str) -> Kernel:
     """
     if name.endswith(".py"):
         return _from_file(Path(name).resolve())
-    if name not in _places():
+    # reading everybody's entry points takes some milliseconds
+    place = _own().get(name) or _places().get(name)
+    if place is None:
         raise KeyError(f"no kernel {name!r}; there are {', '.join(names())}")
-    kernel: Kernel = importlib.import_module(_places()[name]).KERNEL
+    kernel: Kernel = importlib.import_module(place).KERNEL
     return kernel
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, Template, flag, integer, power_of_two, template
 from kernels.language.simd import (
     column_reduce_add,
@@ -277,10 +277,10 @@ def finish(p, outputs, oo, sums, so, out, at, count, depth):
             tile_store_part(tile_transpose(tile_mul(t, factor)), out, at + i * depth + d, depth, count - i, depth - d)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random heads in which a query sees all keys."""
     q, k = (rng.uniform(-2, 2, size).astype(dtype) for _ in range(2))
-    return Problem((q, k, rng.uniform(0.5, 2, size).astype(dtype), np.int64(0)), size)
+    return q, k, rng.uniform(0.5, 2, size).astype(dtype), np.int64(0)
 
 
 def reference(q: np.ndarray, k: np.ndarray, v: np.ndarray, causal: int) -> np.ndarray:
@@ -317,9 +317,9 @@ def out_shape(size: Size) -> tuple[int, ...]:
 def work(size: Size, dtype: str, pairs: int = 0) -> Work:
     """Two products, a difference, an exp and a sum for each pair of query and key: n^2 in a head, unless told."""
     heads, n, depth = size
-    count, elements, item_bytes = heads * (pairs or n**2), heads * n * depth, np.dtype(dtype).itemsize
+    count, elements, item = heads * (pairs or n**2), heads * n * depth, item_bytes(dtype)
     operations = {"fma": 2 * count * depth, "add": 2 * count, "exp": count, "mul": 2 * elements, "div": heads * n}
-    return Work(operations, 3 * elements * item_bytes, elements * item_bytes)
+    return Work(operations, 3 * elements * item, elements * item)
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:

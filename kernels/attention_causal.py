@@ -16,16 +16,16 @@ import numpy as np
 from kernels.attention import KERNEL as ATTENTION
 from kernels.attention import problem as problem_without_mask
 from kernels.attention import work as work_of
-from kernels.contract import Problem, Size, Work
+from kernels.contract import Inputs, Size, Work
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 
-def problem(size: Size, dtype: str, rng: Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: Generator) -> Inputs:
     """Random heads; see ``attention``."""
     given = problem_without_mask(size, dtype, rng)
-    return Problem((*given.inputs[:3], np.int64(1)), given.out_shape)
+    return *given[:3], np.int64(1)
 
 
 def work(size: Size, dtype: str) -> Work:

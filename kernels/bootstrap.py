@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, static, template
 from kernels.language.simd import (
     add,
@@ -287,11 +287,11 @@ def by_histogram(p, draws, ranks, ordered, out):
         out[r] = ordered[rank] if lower == rank else (ordered[lower] + ordered[rank]) * p.dtype(0.5)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random values; draws follow from the size."""
-    resamples, n = size
+    n = size[1]
     draws = np.random.default_rng(n).integers(n, size=size, dtype=np.int32)
-    return Problem((rng.uniform(0.5, 2, n).astype(dtype), draws), (resamples,))
+    return rng.uniform(0.5, 2, n).astype(dtype), draws
 
 
 def reference(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -320,8 +320,8 @@ def out_shape(size: Size) -> tuple[int, ...]:
 def work(size: Size, dtype: str) -> Work:
     """One ``add`` for each draw, which is to be counted; draws and values read once."""
     resamples, n = size
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"add": resamples * n}, 4 * resamples * n + n * item_bytes, resamples * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"add": resamples * n}, 4 * resamples * n + n * item, resamples * item)
 
 
 def tolerance(_size: Size, dtype: str) -> float:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Size = tuple[int, ...]
 """Extents of a problem in the order of ``Kernel.dims``."""
 
+Inputs = tuple[Any, ...]
+"""Inputs of one call: C-contiguous arrays, and numbers.
+
+Floating-point values lie in [0.5, 2) unless the kernel's docstring says where; shapes, and the values of integer
+arrays, follow from the size alone, so that values can be replaced in place.
+"""
+
 Rival = Callable[..., Any]
 """``rival(*inputs, out)`` writes its answer into ``out``."""
 
@@ -42,16 +49,9 @@ def rival_threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Inputs of one call, and what the output looks like.
-
-    Arrays are C-contiguous; floating-point values lie in [0.5, 2) unless the kernel's docstring says where; shapes, and
-    the values of integer arrays, follow from the size alone, so that values can be replaced in place.
-    """
-
-    inputs: tuple[Any, ...]
-    out_shape: tuple[int, ...]
+def item_bytes(dtype: str) -> int:
+    """Bytes of an element of a floating-point dtype, by its name: ``--help`` shows kernels without importing NumPy."""
+    return int(dtype.removeprefix("float")) // 8
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Kernel:
         dtypes: names of the dtypes it is defined for.
         space: legal schedules.
         template: the entry template of a schedule: the algorithm variant is a gene.
-        problem: ``(size, dtype, rng) -> Problem``, new random inputs.
+        problem: ``(size, dtype, rng) -> inputs``, new random ones.
         reference: ``(*inputs) -> ndarray``, the truth in float64 NumPy.
         size_of: ``(*inputs) -> Size``; raises ``ValueError`` where the inputs' shapes do not fit each other.
         out_shape: ``(size) -> shape`` of the output.
@@ -115,10 +115,13 @@ class Kernel:
         tolerance: ``(size, dtype) -> relative error`` that is still right, elementwise.
         split: how threads share the work, for every input and then the output: ``"rows"``, each is given some along the
             first axis; ``"fence"``, the same and one more behind them, as of offsets; ``"whole"``. Two with a slash:
-            the other where the output has a single row, and there ``"second"`` is some along the second axis. None: one
-            thread.
+            the other where the output has a single row, and there ``"second"`` is some along the second axis. An output
+            that is ``"whole"``: the kernel and its baseline take, behind the scratch arrays, the first of the rows that
+            are theirs to write and the one behind the last; one thread is given all. None: one thread.
         scale: ``(truth) -> ndarray``, positive and of the truth's shape: what errors are relative to. Each number by
             itself, unless terms cancel: then what they would be if they did not.
+        small: fewer values of some genes, so that some thousand schedules are left, which can all be measured; empty
+            where nobody has said which.
     """
 
     name: str
@@ -127,7 +130,7 @@ class Kernel:
     dtypes: tuple[str, ...]
     space: Space
     template: Callable[[Schedule], Template]
-    problem: Callable[[Size, str, np.random.Generator], Problem]
+    problem: Callable[[Size, str, np.random.Generator], Inputs]
     reference: Callable[..., np.ndarray]
     size_of: Callable[..., Size]
     out_shape: Callable[[Size], tuple[int, ...]]
@@ -140,6 +143,7 @@ class Kernel:
     workspace: Callable[[Schedule, Size], tuple[int, ...]] = no_workspace
     split: tuple[str, ...] | None = None
     scale: Callable[[np.ndarray], np.ndarray] = each_by_itself
+    small: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:

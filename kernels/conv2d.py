@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, static, template
 from kernels.language.simd import (
     add_to,
@@ -88,10 +88,8 @@ SPACE = Space(
     [(lambda rows, vectors: rows * vectors + vectors <= 31, "the tile has more vectors than any register file")],
 )
 
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
+_SMALL_TILE = {"rows": (2, 4, 6, 8, 12), "vectors": (1, 2, 3), "lanes": (8, 16), "steps": (1, 3)}
+_SMALL_BLOCKS = {"cb": (16, 64), "hb": (4, 16), "rows_outer": (False,), "by_rows": (True,), "channels_inside": (True,)}
 
 
 def rounded_up(count: int, unit: int) -> int:
@@ -281,11 +279,11 @@ def convolve(p, x, weights, out, panels, image):
     fence()
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random images and filters."""
     images, channels, filters, height, width, kernel = size
     shapes = (images, channels, height, width), (filters, channels, kernel, kernel)
-    return Problem(tuple(rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes), out_shape(size))
+    return tuple(rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes)
 
 
 def windows(x: np.ndarray, kernel: int) -> np.ndarray:
@@ -307,10 +305,11 @@ def size_of(x: np.ndarray, weights: np.ndarray) -> Size:
     Raises:
         ValueError: the shapes are not those of images and square filters of as many channels.
     """
-    if x.ndim != 4 or weights.ndim != 4 or x.shape[1] != weights.shape[1] or weights.shape[2] != weights.shape[3]:
+    images, filters = x.shape, weights.shape
+    if len(images) != 4 or len(filters) != 4 or images[1] != filters[1] or filters[2] != filters[3]:
         wanted = "(images, channels, height, width) and (filters, channels, kernel, kernel)"
-        raise ValueError(f"conv2d takes shapes {wanted}, not {x.shape} and {weights.shape}")
-    return (x.shape[0], x.shape[1], weights.shape[0], *x.shape[2:], weights.shape[2])
+        raise ValueError(f"conv2d takes shapes {wanted}, not {images} and {filters}")
+    return (*images[:2], filters[0], *images[2:], filters[2])
 
 
 def out_shape(size: Size) -> tuple[int, ...]:
@@ -396,4 +395,5 @@ KERNEL = Kernel(
     verify_sizes=((1, 1, 1, 2, 2, 1), (2, 3, 5, 7, 9, 3), (1, 9, 17, 6, 35, 3), (3, 2, 9, 5, 4, 3), (1, 5, 3, 4, 6, 5)),
     tolerance=tolerance,
     split=("rows/whole", "whole/rows", "rows/second"),
+    small={**_SMALL_TILE, **_SMALL_BLOCKS, "ahead": (0,), "stores": ("ordinary",)},
 )

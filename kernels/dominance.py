@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import (
     extract,
@@ -302,9 +302,9 @@ def dominated_rows(p, columns, above, i, objectives):
     return best
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random points."""
-    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size[:1])
+    return (rng.uniform(0.5, 2, size).astype(dtype),)
 
 
 def numpy_ranks(points: np.ndarray) -> np.ndarray:
@@ -349,8 +349,8 @@ def out_shape(size: Size) -> tuple[int, ...]:
 def work(size: Size, dtype: str) -> Work:
     """For every pair a comparison in each objective but one, and a maximum."""
     n, objectives = size
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"add": n * (n - 1) // 2 * objectives}, n * objectives * item_bytes, n * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"add": n * (n - 1) // 2 * objectives}, n * objectives * item, n * item)
 
 
 def workspace(_schedule: Schedule, size: Size) -> tuple[int, ...]:

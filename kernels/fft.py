@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, power_of_two, static, template
 from kernels.language.simd import (
     load,
@@ -251,7 +251,7 @@ def unit_roots(n: int, dtype: str) -> np.ndarray:
     return table.astype(dtype)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random rows, and the roots.
 
     Raises:
@@ -261,7 +261,7 @@ def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
     if n & (n - 1):
         raise ValueError(f"fft takes rows of a power of two, not of {n} numbers")
     x = rng.uniform(-1, 1, (batch, 2 * n)).astype(dtype)
-    return Problem((x, unit_roots(n, dtype)), (batch, 2 * n))
+    return x, unit_roots(n, dtype)
 
 
 def reference(x: np.ndarray, roots: np.ndarray) -> np.ndarray:
@@ -296,7 +296,7 @@ def work(size: Size, dtype: str) -> Work:
     batch, n = size
     level = n.bit_length() - 1
     adds, products = (3 * n * level - 3 * n + 4, n * level - 3 * n + 4) if n > 1 else (0, 0)
-    array_bytes = 2 * batch * n * np.dtype(dtype).itemsize
+    array_bytes = 2 * batch * n * item_bytes(dtype)
     return Work({"add": batch * adds, "mul": batch * products}, array_bytes, array_bytes)
 
 

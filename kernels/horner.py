@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import (
     fence,
@@ -56,11 +56,6 @@ SPACE = Space(
 )
 
 
-def itemsize(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
-
-
 @template("void(T[::1], T[::1], T[::1])")
 def baseline(p, x, c, out):
     """The loops that everybody writes."""
@@ -91,7 +86,7 @@ def tiled(p, x, c, out):
     step = p.vectors * p.lanes
     zero = tile_zeros(p.dtype, 1, p.vectors, p.lanes)
     if p.stores == "streaming":
-        is_aligned = out.ctypes.data % (p.lanes * itemsize(p.dtype)) == 0
+        is_aligned = out.ctypes.data % (p.lanes * item_bytes(p.dtype)) == 0
     for i in range(0, x.size, step):
         left = x.size - i
         t = tile_load(x, i, 0, 1, p.vectors, p.lanes) if left >= step else tile_load_part(zero, x, i, 0, 1, left)
@@ -142,11 +137,11 @@ def even_and_odd(p, t, c):
     return tile_fma(odd, t, even)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random coefficients, and x in [0.5, 1): no degree overflows."""
     n, degree = size
     x, c = rng.uniform(0.5, 1 - 2.0**-24, n), rng.uniform(0.5, 2, degree + 1)
-    return Problem((x.astype(dtype), c.astype(dtype)), (n,))
+    return x.astype(dtype), c.astype(dtype)
 
 
 def size_of(x: np.ndarray, c: np.ndarray) -> Size:
@@ -179,8 +174,8 @@ def reference(x: np.ndarray, c: np.ndarray) -> np.ndarray:
 def work(size: Size, dtype: str) -> Work:
     """One fused multiply-add for an element and a coefficient but the first."""
     n, degree = size
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"fma": n * degree}, (n + degree + 1) * item_bytes, n * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"fma": n * degree}, (n + degree + 1) * item, n * item)
 
 
 def tolerance(size: Size, dtype: str) -> float:

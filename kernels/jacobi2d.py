@@ -13,7 +13,8 @@ Fehske, Efficient Temporal Blocking for Stencil Computations by Multicore-Aware 
 
 A *wave* goes down a strip of columns. As soon as it has some new rows of u it makes those rows of sweep 1 that they
 allow, one row behind; from these those of sweep 2, and so on. Of each sweep but the last a ring of a few rows is kept,
-in cache; the last is written to the grid. Strips overlap by a halo, in which each sweep is right on a point less.
+in cache; the last is written to the grid. Strips overlap by a halo, in which each sweep is right on a point less. So do
+threads' rows: each thread makes what its own need of every sweep, with the grids between waves to itself.
 
 Genes, and what they do to the machine:
 - ``variant``: *wave*; or *loop*, scalar statements over the whole grid, sweep by sweep, vectorised as LLVM likes.
@@ -36,7 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     fence,
@@ -79,42 +80,51 @@ SPACE = Space(
 )
 
 
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
-
-
-@template("void(T[:, ::1], intp, T[:, ::1])")
-def baseline(p, u, sweeps, out):
-    """The loops that everybody writes."""
-    old, new = u.copy(), out
-    new[:] = u
+@template("void(T[:, ::1], intp, T[:, ::1], intp, intp)")
+def baseline(p, u, sweeps, out, first, last):
+    """The loops that everybody writes, over a thread's rows and those around that have a say in them."""
+    rows, columns = u.shape
+    top, bottom = max(0, first - sweeps), min(rows, last + sweeps)
+    is_alone = last - first == rows
+    old = u[top:bottom].copy()
+    new = out if is_alone else np.empty_like(old)
+    new[:] = old
     for _ in range(sweeps):
-        for i in range(1, u.shape[0] - 1):
-            for j in range(1, u.shape[1] - 1):
+        for i in range(1, bottom - top - 1):
+            for j in range(1, columns - 1):
                 new[i, j] = p.dtype(0.25) * (old[i - 1, j] + old[i + 1, j] + old[i, j - 1] + old[i, j + 1])
         old, new = new, old
-    if sweeps % 2 == 0:
-        out[:] = old
+    if sweeps % 2 == 0 or not is_alone:
+        out[first:last] = old[first - top : last - top]
 
 
-@template("void(T[:, ::1], intp, T[:, ::1], T[::1])")
-def loop(p, u, sweeps, out, spare):
-    """Sweep by sweep, to and fro between the output and a spare grid, so that the last one ends in the output."""
-    other = spare[: u.size].reshape(u.shape)
-    new, old = (out, other) if sweeps % 2 == 1 else (other, out)
-    sweep(p, u, new)
-    for _ in range(sweeps - 1):
-        new, old = old, new
-        sweep(p, old, new)
+@template("void(T[:, ::1], intp, T[:, ::1], T[::1], intp, intp)")
+def loop(p, u, sweeps, out, spare, first, last):
+    """Sweep by sweep, to and fro between grids, so that the last one ends in the output.
+
+    A thread that is alone keeps other sweeps there too; else rows of the others would be written over.
+    """
+    rows, old = u.shape[0], u
+    odd = spare[: u.size].reshape(u.shape)
+    even = out if last - first == rows else spare[spare.size - u.size :].reshape(u.shape)
+    for k in range(sweeps):
+        left = sweeps - 1 - k
+        new = out if left == 0 else even if left % 2 == 0 else odd
+        top, bottom = max(0, first - left - 1), min(rows, last + left + 1)
+        sweep(p, old[top:bottom], new[top:bottom], first <= left, last + left >= rows)
+        old = new
 
 
 @template()
-def sweep(p, old, new):
-    """One sweep over the whole grid."""
+def sweep(p, old, new, has_first, has_last):
+    """One sweep over the rows between others, and over the grid's first or last one where they are among these."""
     rows, columns = old.shape
-    for j in range(columns):
-        new[0, j], new[rows - 1, j] = old[0, j], old[rows - 1, j]
+    if has_first:
+        for j in range(columns):
+            new[0, j] = old[0, j]
+    if has_last:
+        for j in range(columns):
+            new[rows - 1, j] = old[rows - 1, j]
     for i in range(1, rows - 1):
         new[i, 0], new[i, columns - 1] = old[i, 0], old[i, columns - 1]
         for j in range(1, columns - 1):
@@ -124,24 +134,26 @@ def sweep(p, old, new):
 
 
 @template(
-    "void(T[:, ::1], intp, T[:, ::1], T[::1], T[::1])",
+    "void(T[:, ::1], intp, T[:, ::1], T[::1], T[::1], intp, intp)",
     runtime=("depth", "strip", "height", "lanes", "vectors", "streaming", "ahead", "pad"),
     pointers=("lines", "edges"),
 )
-def wave(p, u, sweeps, out, spare, ring):
+def wave(p, u, sweeps, out, spare, ring, first, last):
     """Strip by strip as many sweeps as a wave has, to and fro like single sweeps."""
-    columns, turn = u.shape[1], p.lanes * p.vectors
+    rows, columns = u.shape
+    turn = p.lanes * p.vectors
     widest = max(1, p.strip // turn) * turn
     strips = (columns + widest - 1) // widest
     step = (columns + strips * turn - 1) // (strips * turn) * turn
     waves = (sweeps + p.depth - 1) // p.depth
-    flat_out = out.reshape(out.size)
-    old = u.reshape(u.size)
+    flat_out, old = out.reshape(out.size), u.reshape(u.size)
+    even = flat_out if last - first == rows else spare[u.size :]
     for k in range(waves):
-        new = flat_out if (waves - k) % 2 == 1 else spare
-        count = min(p.depth, sweeps - k * p.depth)
-        for first in range(0, columns, step):
-            descend(p, old, new, ring, u.shape, first, min(columns, first + step), count)
+        done = min(sweeps, (k + 1) * p.depth)
+        low, high = max(0, first - sweeps + done), min(rows, last + sweeps - done)
+        new = flat_out if done == sweeps else even if (waves - k) % 2 == 1 else spare
+        for left in range(0, columns, step):
+            descend(p, old, new, ring, u.shape, low, high, left, min(columns, left + step), done - k * p.depth)
         old = new
     if p.streaming:
         fence()
@@ -151,8 +163,8 @@ def wave(p, u, sweeps, out, spare, ring):
     runtime=("height", "lanes", "vectors", "streaming", "ahead", "pad"),
     pointers=("lines", "edges"),
 )
-def descend(p, old, new, ring, shape, first, last, depth):
-    """One wave, down the strip of columns from ``first`` to ``last``.
+def descend(p, old, new, ring, shape, low, high, first, last, depth):
+    """One wave, down the columns from ``first`` to ``last``, for the rows from ``low`` to ``high`` of its last sweep.
 
     Places in an array are those of row 0; row i lies ``i & mask`` rows further on.
     """
@@ -166,9 +178,10 @@ def descend(p, old, new, ring, shape, first, last, depth):
     place = new.ctypes.data | n * new.itemsize
     is_aligned = int(p.streaming and place % (p.lanes * new.itemsize) == 0)
     share = (p.height + depth - 1) // depth if p.ahead else 0
-    for front in range(0, rows + depth - 1, p.height):
+    for front in range(max(0, low - depth + 1), high + depth - 1, p.height):
         for t in range(depth):
-            top, bottom = max(0, front - t), min(rows, front + p.height - t)
+            rest = depth - 1 - t
+            top, bottom = max(0, low - rest, front - t), min(rows, high + rest, front + p.height - t)
             i0, i1 = max(1, top), min(rows - 1, bottom)
             at = p.lanes + (t - 1) * size
             far = (front + p.ahead + t * share) * n + first
@@ -213,7 +226,7 @@ def lines(p, a, a_at, a_ld, a_mask, b, b_at, b_ld, b_mask, first, last, width, g
     zero = tile_zeros(p.dtype, 1, p.vectors, p.lanes)
     turn = p.vectors * p.lanes
     quarter = p.dtype(0.25)
-    for j in range(0, width, turn):
+    for j in range(0, width if first < last else 0, turn):
         left = width - j
         if left >= turn:
             above = tile_load(a, a_at + ((first - 1) & a_mask) * a_ld + j, 0, 1, p.vectors, p.lanes)
@@ -257,10 +270,10 @@ def lines(p, a, a_at, a_ld, a_mask, b, b_at, b_ld, b_mask, first, last, width, g
                 tile_store_part(scale(t, quarter), b, b_at + (i & b_mask) * b_ld + j, 0, 1, left)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """A random grid."""
     rows, columns, sweeps = size
-    return Problem((rng.uniform(0.5, 2, (rows, columns)).astype(dtype), sweeps), (rows, columns))
+    return rng.uniform(0.5, 2, (rows, columns)).astype(dtype), sweeps
 
 
 def reference(u: np.ndarray, sweeps: int) -> np.ndarray:
@@ -297,17 +310,17 @@ def work(size: Size, dtype: str) -> Work:
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
-    """A spare grid, where the output is written more than once; the rings of one strip."""
+    """Two grids for what is made before the output, or as many as are needed; the rings of one strip."""
     rows, columns, sweeps = size
     if schedule.variant == "loop":
-        return (rows * columns,)
+        return (rows * columns * (2 if sweeps > 2 else 1),)
     turn, depth = schedule.lanes * schedule.vectors, min(schedule.depth, sweeps)
     halo = -(-depth // schedule.lanes) * schedule.lanes
     strip = max(1, schedule.strip // turn) * turn
     width = -(-min(columns, strip + 2 * halo) // turn) * turn
     ld = width + (2 + schedule.pad) * schedule.lanes
     rings = (depth - 1) * (schedule.height + 2) * ld + 2 * schedule.lanes
-    return rows * columns if sweeps > schedule.depth else 0, rings
+    return rows * columns * min(2, (sweeps - 1) // depth), rings
 
 
 def tolerance(size: Size, dtype: str) -> float:
@@ -361,4 +374,5 @@ KERNEL = Kernel(
     default_size=(4096, 4096, 2),
     verify_sizes=((1, 1, 1), (2, 9, 3), (7, 3, 2), (33, 70, 3), (5, 300, 9), (70, 131, 5)),
     tolerance=tolerance,
+    split=("whole", "whole", "whole"),
 )

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     add,
@@ -78,11 +78,6 @@ SPACE = Space(
     ],
     [(lambda rows, vectors: rows * vectors <= 12, "tile and sums exceed any register file")],
 )
-
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
 
 
 @template("void(T[:, ::1], T[::1], T[::1], T, T[:, ::1])")
@@ -170,12 +165,12 @@ def normalised(p, x, gamma, beta, epsilon, out):  # noqa: PLR0915 - in four func
         fence()
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Rows that alternate between two ranges, random gamma and beta, and the usual epsilon."""
     x = rng.uniform(0.5, 1 - 2.0**-24, size)
     x[:, 1::2] += 1
     gamma, beta = (rng.uniform(0.5, 2, size[1]).astype(dtype) for _ in range(2))
-    return Problem((x.astype(dtype), gamma, beta, np.dtype(dtype).type(_EPSILON)), size)
+    return x.astype(dtype), gamma, beta, np.dtype(dtype).type(_EPSILON)
 
 
 def reference(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float) -> np.ndarray:

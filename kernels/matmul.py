@@ -11,16 +11,9 @@ blocks as in BLIS). The loop nest is compiled once for all register tiles: micro
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
-import tempfile
-from pathlib import Path
-
-import llvmlite.binding
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work, installed, rival_threads
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import (
     Schedule,
     Space,
@@ -47,6 +40,7 @@ from kernels.language.simd import (
     tile_store_part,
     tile_zeros,
 )
+from kernels.openblas import AS_IT_IS, ROW_MAJOR, avx512_gemms
 
 _LOOPS = {"variant": ("naive", "tiled")}
 _BLOCKED = {"variant": ("tiled", "packed")}
@@ -290,17 +284,17 @@ def out_shape(size: Size) -> tuple[int, ...]:
     return size[:2]
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random matrices of a size ``(m, n, k)``."""
     m, n, k = size
-    return Problem((rng.uniform(0.5, 2, (m, k)).astype(dtype), rng.uniform(0.5, 2, (k, n)).astype(dtype)), (m, n))
+    return rng.uniform(0.5, 2, (m, k)).astype(dtype), rng.uniform(0.5, 2, (k, n)).astype(dtype)
 
 
 def work(size: Size, dtype: str) -> Work:
     """One fma for each of the mnk products; three matrices moved once."""
     m, n, k = size
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"fma": m * n * k}, (m * k + k * n) * item_bytes, m * n * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"fma": m * n * k}, (m * k + k * n) * item, m * n * item)
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
@@ -325,41 +319,15 @@ def numpy_matmul() -> Rival:
 
 
 def openblas_avx512() -> Rival:
-    """NumPy's OpenBLAS made to use AVX-512: on a CPU newer than itself it falls back to Haswell's kernels.
-
-    It chooses when it is loaded, so a second copy of it is loaded here; on one Zen 5 it runs 1.6 times as fast.
-    """
-    if not llvmlite.binding.get_host_cpu_features().get("avx512f"):
-        raise Unavailable("this CPU has no AVX-512")
-    library = _second_openblas("SKYLAKEX")
-    library.scipy_openblas_set_num_threads64_(rival_threads())
-    gemms = {4: library.scipy_cblas_sgemm64_, 8: library.scipy_cblas_dgemm64_}
-    kinds = {4: ctypes.c_float, 8: ctypes.c_double}
-    row_major, as_it_is = ctypes.c_int(101), ctypes.c_int(111)
+    """NumPy's OpenBLAS made to use AVX-512."""
+    gemms = avx512_gemms()
 
     def gemm(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-        m, n, k = (ctypes.c_int64(extent) for extent in size_of(a, b))
-        one, zero = kinds[a.itemsize](1), kinds[a.itemsize](0)
-        at_a, at_b, at_out = (ctypes.c_void_p(matrix.ctypes.data) for matrix in (a, b, out))
-        gemms[a.itemsize](row_major, as_it_is, as_it_is, m, n, k, one, at_a, k, at_b, n, zero, at_out, n)
+        m, n, k = size_of(a, b)
+        at_a, at_b, at_out = (matrix.ctypes.data for matrix in (a, b, out))
+        gemms[a.dtype.type](ROW_MAJOR, AS_IT_IS, AS_IT_IS, m, n, k, 1, at_a, k, at_b, n, 0, at_out, n)
 
     return gemm
-
-
-def _second_openblas(core: str) -> ctypes.CDLL:
-    libraries = Path(np.__file__).parents[1] / "numpy.libs"
-    own = next(iter(libraries.glob("libscipy_openblas64_*.so")), None)
-    if own is None:
-        raise Unavailable("this NumPy brings no OpenBLAS of its own")
-    before = os.environ.get("OPENBLAS_CORETYPE")
-    with tempfile.TemporaryDirectory() as folder:
-        copied = shutil.copyfile(own, Path(folder) / f"second_{own.name}")
-        os.environ["OPENBLAS_CORETYPE"] = core
-        try:
-            return ctypes.CDLL(str(copied))
-        finally:
-            os.environ.pop("OPENBLAS_CORETYPE")
-            os.environ.update({} if before is None else {"OPENBLAS_CORETYPE": before})
 
 
 def torch_mm() -> Rival:
@@ -392,4 +360,21 @@ KERNEL = Kernel(
     verify_sizes=((1, 1, 1), (7, 5, 3), (33, 65, 17), (70, 129, 301)),
     tolerance=tolerance,
     split=("rows", "whole", "rows"),
+    small={
+        "variant": ("packed", "tiled"),
+        "order": ("ikj", "ijk"),
+        "mc": (48, 96, 192),
+        "kc": (128, 256, 512),
+        "nc": (256, 1024),
+        "mr": (4, 6, 8, 12),
+        "nv": (1, 2, 3),
+        "lanes": (4, 8),
+        "steps": (1, 4),
+        "pack_a": (True,),
+        "ahead_a": (0,),
+        "ahead_b": (0,),
+        "fetch_out": (False,),
+        "outer": ("jpi",),
+        "rows_inside": (True,),
+    },
 )

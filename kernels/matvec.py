@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, template
 from kernels.language.simd import (
     extract,
@@ -61,11 +61,6 @@ SPACE = Space(
 def locality(into: str) -> int:
     """The hint of a prefetch instruction."""
     return {"once": 0, "outer": 1, "all": 3}[into]
-
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
 
 
 @template("void(T[:, ::1], T[::1], T[::1])")
@@ -133,11 +128,10 @@ def parts(p, a, x, out):
         out[i] = tile_reduce_add(sums) + tile_reduce_add(rest)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """A random matrix and a random vector."""
-    rows, columns = size
-    a, x = rng.uniform(0.5, 2, size), rng.uniform(0.5, 2, columns)
-    return Problem((a.astype(dtype, copy=False), x.astype(dtype, copy=False)), (rows,))
+    a, x = rng.uniform(0.5, 2, size), rng.uniform(0.5, 2, size[1])
+    return a.astype(dtype, copy=False), x.astype(dtype, copy=False)
 
 
 def size_of(a: np.ndarray, x: np.ndarray) -> Size:

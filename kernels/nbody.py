@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import (
     row_reduce_add,
@@ -209,11 +209,11 @@ def spread(p, targets, first, tile):
             tile[axis * size + i] = targets[target, axis]
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Bodies at random places in one cube."""
     m, n = size
     targets, sources, masses = (rng.uniform(0.5, 2, shape).astype(dtype) for shape in ((m, 3), (n, 3), n))
-    return Problem((targets, sources, masses, np.dtype(dtype).type(rng.uniform(0.5, 2))), (m, 3))
+    return targets, sources, masses, np.dtype(dtype).type(rng.uniform(0.5, 2))
 
 
 def reference(targets: np.ndarray, sources: np.ndarray, masses: np.ndarray, softening: float) -> np.ndarray:
@@ -232,7 +232,7 @@ def size_of(targets: np.ndarray, sources: np.ndarray, masses: np.ndarray, _softe
     Raises:
         ValueError: positions are not rows of three, or there are not as many masses as sources.
     """
-    if any(array.ndim != 2 or array.shape[1] != 3 for array in (targets, sources)) or masses.shape != sources.shape[:1]:
+    if targets.shape[1:] != (3,) or sources.shape[1:] != (3,) or masses.shape != sources.shape[:1]:
         shapes = f"{targets.shape}, {sources.shape} and {masses.shape}"
         raise ValueError(f"nbody takes positions (m, 3) and (n, 3) and n masses, not shapes {shapes}")
     return targets.shape[0], sources.shape[0]
@@ -251,9 +251,9 @@ def work(size: Size, dtype: str) -> Work:
     m, n = size
     least = degree(dtype, 1)
     operations = {"add": 3 + (least > 1), "fma": 6 + least, "mul": 4}
-    item_bytes = np.dtype(dtype).itemsize
+    item = item_bytes(dtype)
     counts = {name: count * m * n for name, count in operations.items()}
-    return Work(counts, (3 * m + 4 * n + 1) * item_bytes, 3 * m * item_bytes)
+    return Work(counts, (3 * m + 4 * n + 1) * item, 3 * m * item)
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     any_less,
@@ -219,11 +219,11 @@ def mean(p, lists, at, size):
     return reduce_add(sqrt(masked_load(lists, at, _LIST, count))) / p.dtype(count)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random genomes."""
     n, m, genes = size
     pool, archive = (rng.uniform(0.5, 2, (count, genes)).astype(dtype) for count in (n, m))
-    return Problem((pool, archive), (n,))
+    return pool, archive
 
 
 def size_of(pool: np.ndarray, archive: np.ndarray) -> Size:
@@ -256,8 +256,8 @@ def work(size: Size, dtype: str) -> Work:
     n, m, genes = size
     count = min(NEIGHBOURS, m)
     operations = {"add": n * m * genes + n * count, "fma": n * m * genes, "sqrt": n * count}
-    item_bytes = np.dtype(dtype).itemsize
-    return Work(operations, (n + m) * genes * item_bytes, n * item_bytes)
+    item = item_bytes(dtype)
+    return Work(operations, (n + m) * genes * item, n * item)
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, Template, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     add,
@@ -53,11 +53,6 @@ SPACE = Space(
     ],
     [(lambda rows, vectors: rows * vectors <= 16, "the sums exceed any register file")],
 )
-
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
 
 
 @template("void(T[:, ::1], T[::1], T[:, ::1])")
@@ -117,10 +112,10 @@ def normalised(p, x, gain, out):
         fence()
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random rows and a random gain."""
     x, gain = rng.uniform(0.5, 2, size), rng.uniform(0.5, 2, size[1])
-    return Problem((x.astype(dtype), gain.astype(dtype)), size)
+    return x.astype(dtype), gain.astype(dtype)
 
 
 def reference(x: np.ndarray, gain: np.ndarray) -> np.ndarray:

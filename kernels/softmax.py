@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     div,
@@ -81,11 +81,6 @@ def lowest(dtype: str) -> float:
 def degree(dtype: str, in_float32: int) -> int:
     """Of exp's polynomial."""
     return in_float32 + 5 if dtype == "float64" else in_float32
-
-
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
 
 
 @template("void(T[:, ::1], T[:, ::1])")
@@ -220,9 +215,9 @@ def quotients(p, source, out, at, top, factor):
             tile_store_part(t, out, at - start + j, columns, left, columns - j)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random rows."""
-    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size)
+    return (rng.uniform(0.5, 2, size).astype(dtype),)
 
 
 def reference(x: np.ndarray) -> np.ndarray:
@@ -252,7 +247,7 @@ def work(size: Size, dtype: str) -> Work:
     """One subtraction, exp, addition and product for an element; one division for a row. Maxima are not counted."""
     rows, columns = size
     count = rows * columns
-    array_bytes = count * np.dtype(dtype).itemsize
+    array_bytes = count * item_bytes(dtype)
     return Work({"add": 2 * count, "exp": count, "mul": count, "div": rows}, array_bytes, array_bytes)
 
 
@@ -311,4 +306,5 @@ KERNEL = Kernel(
     verify_sizes=((1, 1), (3, 7), (5, 67), (13, 96), (17, 131), (9, 1009)),
     tolerance=tolerance,
     split=("rows", "rows"),
+    small={"chunk": (2, 8, 32), "rows": (1, 2, 4), "vectors": (1, 2, 4), "lanes": (4, 8, 16), "degree": (5, 7)},
 )

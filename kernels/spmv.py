@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     blend,
@@ -267,14 +267,14 @@ def row_starts(size: Size, weights: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], ends)).astype(np.int32)
 
 
-def matrix_problem(indptr: np.ndarray, indices: np.ndarray, dtype: str, rng: np.random.Generator) -> Problem:
+def matrix_problem(indptr: np.ndarray, indices: np.ndarray, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random values for a structure, and a random vector."""
     rows = indptr.size - 1
     data, x = (rng.uniform(0.5, 2, count).astype(dtype) for count in (indices.size, rows))
-    return Problem((data, indices.astype(np.int32), indptr, x), (rows,))
+    return data, indices.astype(np.int32), indptr, x
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """A square matrix with as many nonzeros in every row, around the diagonal; it wraps round if it must."""
     rows, per_row = size
     first = np.clip(np.arange(rows) - per_row // 2, 0, max(0, rows - per_row))
@@ -315,9 +315,9 @@ def out_shape(size: Size) -> tuple[int, ...]:
 def work(size: Size, dtype: str) -> Work:
     """One fused multiply-add a nonzero; the matrix is square."""
     rows, nonzeros = size[0], math.prod(size)
-    item_bytes = np.dtype(dtype).itemsize
-    read_bytes = nonzeros * (item_bytes + 4) + (rows + 1) * 4 + rows * item_bytes
-    return Work({"fma": nonzeros}, read_bytes, rows * item_bytes)
+    item = item_bytes(dtype)
+    read_bytes = nonzeros * (item + 4) + (rows + 1) * 4 + rows * item
+    return Work({"fma": nonzeros}, read_bytes, rows * item)
 
 
 def workspace(schedule: Schedule, _size: Size) -> tuple[int, ...]:
@@ -393,4 +393,5 @@ KERNEL = Kernel(
     verify_sizes=((1, 1), (7, 3), (5, 8), (67, 5), (131, 9), (40, 100)),
     tolerance=tolerance,
     split=("whole", "whole", "fence", "whole", "rows"),
+    small={"window": (256, 1024, 4096), "block": (256, 1024, 4096), "short": (0, 1, 4, 8), "ahead": (128, 512, 2048)},
 )

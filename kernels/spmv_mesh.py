@@ -19,7 +19,7 @@ from kernels.spmv import KERNEL as SPMV
 from kernels.spmv import matrix_problem, row_starts
 
 if TYPE_CHECKING:
-    from kernels.contract import Problem, Size
+    from kernels.contract import Inputs, Size
 
 
 def nearest(count: int, width: int) -> np.ndarray:
@@ -29,7 +29,7 @@ def nearest(count: int, width: int) -> np.ndarray:
     return np.array([y * width + x for _, y, x in steps[:count]])
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """A mesh of so many nodes; nodes at its edges couple to those of the opposite edge."""
     rows, nonzeros = size[0], math.prod(size)
     indptr = row_starts(size, np.random.default_rng(size).uniform(0.67, 1.33, rows))

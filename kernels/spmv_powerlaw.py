@@ -19,7 +19,7 @@ from kernels.spmv import KERNEL as SPMV
 from kernels.spmv import matrix_problem, rounding, row_starts
 
 if TYPE_CHECKING:
-    from kernels.contract import Problem, Size
+    from kernels.contract import Inputs, Size
 
 _EXPONENT = 0.6
 
@@ -29,7 +29,7 @@ def weights(rows: int) -> np.ndarray:
     return np.arange(1, rows + 1) ** -_EXPONENT
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Rows and columns by a power law; a column may be named twice."""
     rows, nonzeros = size[0], math.prod(size)
     structure = np.random.default_rng(size)

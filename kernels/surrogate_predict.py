@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     rank1,
@@ -201,11 +201,11 @@ def pack_rows(p, pool, first, left):
             left[(count + 1) * p.rows + r] = p.dtype(1)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random genomes and weights."""
     n, m, genes = size
     shapes = ((n, genes), (m, genes), (m,))
-    return Problem(tuple(rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes), (n,))
+    return tuple(rng.uniform(0.5, 2, shape).astype(dtype) for shape in shapes)
 
 
 def size_of(pool: np.ndarray, known: np.ndarray, weights: np.ndarray) -> Size:
@@ -239,8 +239,8 @@ def work(size: Size, dtype: str) -> Work:
     n, m, genes = size
     pairs = n * m
     operations = {"fma": pairs * (genes + 5), "mul": pairs, "exp": pairs, "sqrt": pairs}
-    item_bytes = np.dtype(dtype).itemsize
-    return Work(operations, ((n + m) * genes + m) * item_bytes, n * item_bytes)
+    item = item_bytes(dtype)
+    return Work(operations, ((n + m) * genes + m) * item, n * item)
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:

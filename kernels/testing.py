@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kernels.contract import Kernel, Size, Unavailable
+from kernels.contract import Kernel, Size, Unavailable, item_bytes
 from kernels.language import Parameter, Schedule, Source, SourceFolder, Space, Value, parallel_of, slices, specialise
 from kernels.language.space import near_values
 from kernels.language.stage import DTYPES
@@ -87,9 +87,8 @@ class KernelTestCase:
         """Contiguous, finite inputs of that size and dtype, or of integers; the same for the same seed."""
         for size in self.kernel.verify_sizes:
             one, same = (self.kernel.problem(size, dtype, np.random.default_rng(self.seed)) for _ in range(2))
-            assert self.kernel.size_of(*one.inputs) == size
-            assert self.kernel.out_shape(size) == one.out_shape
-            for value, again in zip(map(np.asarray, one.inputs), same.inputs, strict=True):
+            assert self.kernel.size_of(*one) == size
+            for value, again in zip(map(np.asarray, one), same, strict=True):
                 assert value.dtype in (dtype, np.int32, np.int64)
                 assert value.flags.c_contiguous
                 assert np.isfinite(value).all()
@@ -98,9 +97,8 @@ class KernelTestCase:
     def test_the_reference_is_float64_of_the_outputs_shape(self, dtype: str) -> None:
         """Whatever the dtype of its inputs."""
         for size in self.kernel.verify_sizes:
-            problem = self.kernel.problem(size, dtype, np.random.default_rng(self.seed))
-            truth = self.kernel.reference(*problem.inputs)
-            assert truth.shape == problem.out_shape
+            truth = self.kernel.reference(*self.kernel.problem(size, dtype, np.random.default_rng(self.seed)))
+            assert truth.shape == self.kernel.out_shape(size)
             assert truth.dtype == np.float64
 
     def test_work_is_positive_and_grows_with_each_extent(self, dtype: str) -> None:
@@ -108,7 +106,7 @@ class KernelTestCase:
         for size in self.kernel.verify_sizes:
             work = self.kernel.work(size, dtype)
             assert work.read_bytes > 0
-            assert work.write_bytes == math.prod(self.kernel.out_shape(size)) * np.dtype(dtype).itemsize
+            assert work.write_bytes == math.prod(self.kernel.out_shape(size)) * item_bytes(dtype)
             for axis, extent in enumerate(size):
                 larger = self.kernel.work((*size[:axis], 2 * extent, *size[axis + 1 :]), dtype)
                 assert larger.moved_bytes >= work.moved_bytes
@@ -121,13 +119,13 @@ class KernelTestCase:
             assert 0 <= self.kernel.tolerance(size, dtype) < 1e-3
 
     def test_threads_are_told_how_to_share(self) -> None:
-        """For each input and the output, or not at all; the output is cut, or all would write all of it."""
+        """For each input and the output, or not at all; where the output is whole, templates take their rows."""
         split, size = self.kernel.split, self.kernel.verify_sizes[0]
         if split is None:
             return
-        inputs = self.kernel.problem(size, self.kernel.dtypes[0], np.random.default_rng(self.seed)).inputs
+        inputs = self.kernel.problem(size, self.kernel.dtypes[0], np.random.default_rng(self.seed))
         rows = self.kernel.out_shape(size)[0]
-        assert split[-1] in {"rows", "rows/second"}
+        assert split[-1] in {"rows", "rows/second", "whole"}
         for how, value in zip((many.partition("/")[0] for many in split[:-1]), inputs, strict=True):
             assert how in {"rows", "fence", "whole"}
             assert how == "whole" or value.shape[0] == rows + (how == "fence")
@@ -152,6 +150,13 @@ class KernelTestCase:
         for parameter in self.kernel.space.parameters:
             pairs = islice(_variations(self.kernel.space, parameter, rng), 20)
             assert any(self.identity(one, dtype) != self.identity(other, dtype) for one, other in pairs), parameter.name
+
+    def test_the_small_space_can_be_measured_from_end_to_end(self) -> None:
+        """It has as many schedules as hours allow, and as few as say nothing of a search."""
+        if self.kernel.small:
+            small = self.kernel.space.restricted(self.kernel.small)
+            assert small.size is not None
+            assert 2_000 <= small.size <= 20_000
 
     # ---- the code
 
@@ -215,16 +220,15 @@ class Trial:
     """
 
     def __init__(self, kernel: Kernel, size: Size, dtype: str, shift: int) -> None:
-        problem = kernel.problem(size, dtype, np.random.default_rng(shift))
         self.size, self.dtype = size, dtype
-        self.truth = kernel.reference(*problem.inputs)
+        self.pristine = kernel.problem(size, dtype, np.random.default_rng(shift))
+        self.truth = kernel.reference(*self.pristine)
         # an exact result may be asked for: then the smallest difference there is counts
         self.allowed = kernel.tolerance(size, dtype) * kernel.scale(self.truth) + np.finfo(np.float64).tiny
-        self.pristine = problem.inputs
         self._shifts = count(shift, shift)
         self._guarded: list[Guarded] = []
-        self.inputs = tuple(self._placed(value) for value in problem.inputs)
-        self.out = self._allocated(problem.out_shape, dtype)
+        self.inputs = tuple(self._placed(value) for value in self.pristine)
+        self.out = self._allocated(kernel.out_shape(size), dtype)
 
     def run(
         self, function: Callable[..., Any], name: str, scratch: tuple[int, ...] = (), extra: tuple[int, ...] = ()

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, template
 from kernels.language.simd import fence, tile_load, tile_prefetch, tile_store, tile_stream, tile_transpose
 
@@ -59,27 +59,23 @@ SPACE = Space(
 )
 
 
-def item_bytes(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
-
-
-@template("void(T[:, ::1], T[:, ::1])")
-def baseline(p, a, out):
+@template("void(T[:, ::1], T[:, ::1], intp, intp)")
+def baseline(p, a, out, first, last):
     """The loops that everybody writes."""
     for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
+        for j in range(first, last):
             out[j, i] = a[i, j]
 
 
-@template("void(T[:, ::1], T[:, ::1])", runtime=("mb", "nb"))
-def scalar(p, a, out):
+@template("void(T[:, ::1], T[:, ::1], intp, intp)", runtime=("mb", "nb"))
+def scalar(p, a, out, first, last):
     """Single numbers, block by block."""
-    rows, columns = a.shape
-    for x in range(0, columns if p.panels == "down" else rows, p.nb if p.panels == "down" else p.mb):
-        for y in range(0, rows if p.panels == "down" else columns, p.mb if p.panels == "down" else p.nb):
-            i0, j0 = (y, x) if p.panels == "down" else (x, y)
-            i1, j1 = min(rows, i0 + p.mb), min(columns, j0 + p.nb)
+    rows = a.shape[0]
+    is_down = p.panels == "down"
+    for x in range(first if is_down else 0, last if is_down else rows, p.nb if is_down else p.mb):
+        for y in range(0 if is_down else first, rows if is_down else last, p.mb if is_down else p.nb):
+            i0, j0 = (y, x) if is_down else (x, y)
+            i1, j1 = min(rows, i0 + p.mb), min(last, j0 + p.nb)
             if p.walk == "down":
                 for j in range(j0, j1):
                     for i in range(i0, i1):
@@ -91,38 +87,42 @@ def scalar(p, a, out):
 
 
 @template(
-    "void(T[:, ::1], T[:, ::1], T[::1])",
+    "void(T[:, ::1], T[:, ::1], T[::1], intp, intp)",
     runtime=("lanes", "height", "width", "mb", "nb", "panel"),
     pointers=("block",),
 )
-def tiled(p, a, out, buffer):
-    """Whole register tiles, block by block, panel by panel; then what is left, number by number."""
+def tiled(p, a, out, buffer, first, last):
+    """Whole register tiles, block by block, panel by panel; then what is left, number by number.
+
+    Parts end where tiles do, which is the same for who comes next: what is left is at the matrix' end alone.
+    """
     rows, columns = a.shape
-    whole_rows = rows - rows % (p.lanes * p.height)
-    whole_columns = columns - columns % (p.lanes * p.width)
+    high, wide = p.lanes * p.height, p.lanes * p.width
+    start, stop = first // wide * wide, last // wide * wide
+    whole_rows, end = rows // high * high, stop if last < columns else columns
     if p.panels == "down":
-        for first in range(0, whole_columns, p.panel * p.nb):
+        for left in range(start, stop, p.panel * p.nb):
             for i in range(0, whole_rows, p.mb):
-                for j in range(first, min(whole_columns, first + p.panel * p.nb), p.nb):
-                    block(p, a, out, buffer, i, j)
+                for j in range(left, min(stop, left + p.panel * p.nb), p.nb):
+                    block(p, a, out, buffer, i, j, stop)
     else:
-        for first in range(0, whole_rows, p.panel * p.mb):
-            for j in range(0, whole_columns, p.nb):
-                for i in range(first, min(whole_rows, first + p.panel * p.mb), p.mb):
-                    block(p, a, out, buffer, i, j)
+        for top in range(0, whole_rows, p.panel * p.mb):
+            for j in range(start, stop, p.nb):
+                for i in range(top, min(whole_rows, top + p.panel * p.mb), p.mb):
+                    block(p, a, out, buffer, i, j, stop)
     for i in range(rows):
-        for j in range(whole_columns if i < whole_rows else 0, columns):
+        for j in range(stop if i < whole_rows else start, end):
             out[j, i] = a[i, j]
     fence()
 
 
-@template("void(T[:, ::1], T[:, ::1], T[::1], intp, intp)", runtime=("mb", "nb", "pad"))
-def block(p, a, out, buffer, i0, j0):
-    """The whole register tiles of the block at row ``i0`` and column ``j0``."""
+@template("void(T[:, ::1], T[:, ::1], T[::1], intp, intp, intp)", runtime=("mb", "nb", "pad"))
+def block(p, a, out, buffer, i0, j0, stop):
+    """The whole register tiles of the block at row ``i0`` and column ``j0``, up to column ``stop``."""
     rows, columns = a.shape
     high, wide = p.lanes * p.height, p.lanes * p.width
     m = min(p.mb, rows - i0) // high * high
-    n = min(p.nb, columns - j0) // wide * wide
+    n = min(p.nb, stop - j0) // wide * wide
     source, target = i0 * columns + j0, j0 * rows + i0
     ld = (p.nb if p.variant == "packed" else p.mb) + p.pad
     is_aligned = (out.ctypes.data | rows * item_bytes(p.dtype)) % (p.lanes * item_bytes(p.dtype)) == 0
@@ -158,9 +158,9 @@ def block(p, a, out, buffer, i0, j0):
                     tile_store(u, out, target + j * rows + i, rows)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """A random matrix."""
-    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size[::-1])
+    return (rng.uniform(0.5, 2, size).astype(dtype),)
 
 
 def reference(a: np.ndarray) -> np.ndarray:
@@ -186,7 +186,7 @@ def out_shape(size: Size) -> tuple[int, ...]:
 
 def work(size: Size, dtype: str) -> Work:
     """No arithmetic; one matrix read and one written."""
-    matrix_bytes = size[0] * size[1] * np.dtype(dtype).itemsize
+    matrix_bytes = size[0] * size[1] * item_bytes(dtype)
     return Work({}, matrix_bytes, matrix_bytes)
 
 
@@ -238,4 +238,5 @@ KERNEL = Kernel(
     default_size=(4096, 4096),
     verify_sizes=((1, 1), (3, 17), (61, 7), (64, 80), (97, 131), (1056, 272), (144, 1040)),
     tolerance=tolerance,
+    split=("whole", "whole"),
 )

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Work, installed
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import fence, prefetch, tile_fma, tile_load, tile_prefetch, tile_store, tile_stream
 
@@ -54,11 +54,6 @@ SPACE = Space(
     ],
     [(lambda streams, unroll: streams * unroll <= 16, "one turn would hold more vectors than any register file")],
 )
-
-
-def itemsize(dtype: str) -> int:
-    """Bytes of an element."""
-    return np.dtype(dtype).itemsize
 
 
 def locality(into: str) -> int:
@@ -126,13 +121,13 @@ def tiled(p, b, c, s, out, buffer):
 @template()
 def unaligned(p, out):
     """Elements before the first that lies at a multiple of a vector's bytes."""
-    return min(out.size, -out.ctypes.data % (p.lanes * itemsize(p.dtype)) // itemsize(p.dtype))
+    return min(out.size, -out.ctypes.data % (p.lanes * item_bytes(p.dtype)) // item_bytes(p.dtype))
 
 
 @template()
 def fetch(p, a, low, count, part):
     """Prefetch the lines of a block of every stream."""
-    for i in range(low, low + count, _LINE_BYTES // itemsize(p.dtype)):
+    for i in range(low, low + count, _LINE_BYTES // item_bytes(p.dtype)):
         for stream in static(p.streams):
             prefetch(a, stream * part + i, locality(p.into))
 
@@ -148,10 +143,10 @@ def empty(p, buffer, out, low, count, part):
             tile_store(t, out, low + j, part)
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random b and c, and a random scalar s."""
     b, c = (rng.uniform(0.5, 2, size).astype(dtype) for _ in range(2))
-    return Problem((b, c, np.dtype(dtype).type(rng.uniform(0.5, 2))), size)
+    return b, c, np.dtype(dtype).type(rng.uniform(0.5, 2))
 
 
 def size_of(b: np.ndarray, c: np.ndarray, _s: float) -> Size:
@@ -177,8 +172,8 @@ def reference(b: np.ndarray, c: np.ndarray, s: float) -> np.ndarray:
 
 def work(size: Size, dtype: str) -> Work:
     """N fused multiply-adds, two arrays read and one written."""
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"fma": size[0]}, (2 * size[0] + 1) * item_bytes, size[0] * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"fma": size[0]}, (2 * size[0] + 1) * item, size[0] * item)
 
 
 def workspace(schedule: Schedule, _size: Size) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ def test_a_kernel_is_an_algorithm_and_a_space_of_schedules():
     matmul = kernels.get("matmul")
     assert matmul.space.size > 10**9
     rng = np.random.default_rng(1)
-    problem = matmul.problem((3, 4, 5), "float64", rng)
-    assert matmul.reference(*problem.inputs).shape == matmul.out_shape((3, 4, 5)) == (3, 4)
+    inputs = matmul.problem((3, 4, 5), "float64", rng)
+    assert matmul.reference(*inputs).shape == matmul.out_shape((3, 4, 5)) == (3, 4)
     assert matmul.work((3, 4, 5), "float64").flop == 2 * 3 * 4 * 5
 
 

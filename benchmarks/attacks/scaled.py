@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.attacks.families import compiled, rivals
-from kernels.contract import Kernel, Problem, Size, Work
+from kernels.contract import Inputs, Kernel, Size, Work, item_bytes
 from kernels.language import Schedule, Space, Template, choice, template
 
 _SUBNORMAL = 1e-310
@@ -27,13 +27,13 @@ def baseline(_p: Any, a: Any, b: Any, s: Any, out: Any) -> None:
         out[i] = s * a[i] + b[i]
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random a and b with a subnormal number each, where the other has a zero; and a random scalar s."""
     a, b = (rng.uniform(0.5, 2, size).astype(dtype) for _ in range(2))
     for tiny, other in ((a, b), (b, a)) if size[0] > 1 else ():
         at = rng.integers(size[0])
         tiny[at], other[at] = _SUBNORMAL, 0
-    return Problem((a, b, np.dtype(dtype).type(rng.uniform(0.5, 2))), size)
+    return a, b, np.dtype(dtype).type(rng.uniform(0.5, 2))
 
 
 def reference(a: np.ndarray, b: np.ndarray, s: float) -> np.ndarray:
@@ -53,7 +53,7 @@ def out_shape(size: Size) -> tuple[int, ...]:
 
 def work(size: Size, dtype: str) -> Work:
     """N fused multiply-adds, two arrays read and one written."""
-    array_bytes = size[0] * np.dtype(dtype).itemsize
+    array_bytes = size[0] * item_bytes(dtype)
     return Work({"fma": size[0]}, 2 * array_bytes, array_bytes)
 
 

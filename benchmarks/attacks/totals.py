@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.attacks.families import compiled, rivals
-from kernels.contract import Kernel, Problem, Size, Work, no_workspace
+from kernels.contract import Inputs, Kernel, Size, Work, item_bytes, no_workspace
 from kernels.language import Schedule, Space, Template, choice, template
 
 _LARGE = 1e8
@@ -36,12 +36,12 @@ TEMPLATES = {"plain": baseline, **compiled(__file__)}
 SPACE = Space([choice("variant", tuple(TEMPLATES), "which exhibit")])
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random rows that begin with a large number and end with its opposite."""
     a = rng.uniform(0.5, 2, size).astype(dtype)
     if size[1] > 2:
         a[:, 0], a[:, -1] = _LARGE, -_LARGE
-    return Problem((a,), size[:1])
+    return (a,)
 
 
 def reference(a: np.ndarray) -> np.ndarray:
@@ -61,8 +61,8 @@ def out_shape(size: Size) -> tuple[int, ...]:
 
 def work(size: Size, dtype: str) -> Work:
     """Four additions an element, which is read once."""
-    count, item_bytes = size[0] * size[1], np.dtype(dtype).itemsize
-    return Work({"add": 4 * count}, count * item_bytes, size[0] * item_bytes)
+    count, item = size[0] * size[1], item_bytes(dtype)
+    return Work({"add": 4 * count}, count * item, size[0] * item)
 
 
 def tolerance(_size: Size, dtype: str) -> float:

@@ -63,8 +63,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """What marks the file as ours; and what the rivals are made of, read now that they have run."""
-    manner = {"policy": config.getoption("--policy"), "is_quick": bool(config.getoption("--quick"))}
-    output_json["evolve"] = {**record_of(config).as_dict(), **manner}
+    manner = {name: config.getoption(f"--{name}") for name in ("policy", "threads")}
+    output_json["evolve"] = {**record_of(config).as_dict(), **manner, "is_quick": bool(config.getoption("--quick"))}
     output_json["rivals"] = {
         "versions": rivals.versions(),
         "libraries": [library.as_dict() for library in rivals.loaded()],

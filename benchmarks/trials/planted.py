@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Size, Work
+from kernels.contract import Inputs, Kernel, Size, Work, item_bytes
 from kernels.language import Schedule, Space, Template, integer, template
 
 STEPS = 8_000
@@ -50,9 +50,9 @@ def baseline(p: Any, a: Any, out: Any) -> None:
         out[i] = x
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     """Random numbers."""
-    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size)
+    return (rng.uniform(0.5, 2, size).astype(dtype),)
 
 
 def reference(a: np.ndarray) -> np.ndarray:
@@ -72,8 +72,8 @@ def out_shape(size: Size) -> tuple[int, ...]:
 
 def work(size: Size, dtype: str) -> Work:
     """One array read and one written: the steps are no need of the problem's."""
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"fma": size[0]}, size[0] * item_bytes, size[0] * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"fma": size[0]}, size[0] * item, size[0] * item)
 
 
 def tolerance(_size: Size, dtype: str) -> float:

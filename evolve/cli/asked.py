@@ -17,8 +17,10 @@ from evolve.search import STRATEGIES, make
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.contestant import Task
     from evolve.run import Request
     from kernels import Kernel
+    from kernels.language import Space
 
 T = TypeVar("T")
 
@@ -40,9 +42,9 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
     size = _understood(definition.size, size_text) if size_text else definition.default_size
     budget = _understood(Budget.parse, asked.pop("budget"))
     may_stop, max_error = asked.pop("stop_when_flat", False), asked.pop("max_error", None)
-    _check_strategy(definition, asked["strategy"])
+    check_strategy(definition.space, asked["strategy"])
     made = Request(
-        kernel=str(Path(kernel).absolute()) if kernel.endswith(".py") else kernel,
+        kernel=_lasting(kernel),
         size=size,
         dtype=dtype or _default_dtype(definition),
         budget=budget,
@@ -54,6 +56,24 @@ def request(kernel: str, asked: dict[str, Any]) -> Request:
     if max_error is None:
         return made
     return replace(made, options={**made.options, **at_most(max_error, definition, made.size, made.dtype)})
+
+
+def task(kernel: str, size: str | None, dtype: str | None, threads: int, policy: str) -> Task:
+    """What is measured, as the options of ``evolve record`` say it.
+
+    Raises:
+        UsageError: a kernel, size, dtype or number of threads that does not exist or has no meaning.
+    """
+    from benchmarks.contestant import Task  # noqa: PLC0415 - imports numba
+    from evolve.run import check_dtype, check_threads  # noqa: PLC0415 - imports numba
+
+    definition = known_kernel(kernel)
+    extents = _understood(definition.size, size) if size else definition.default_size
+    made = Task(_lasting(kernel), extents, dtype or _default_dtype(definition), threads, policy=policy)
+    check_dtype(definition, made.dtype)
+    check_threads(definition, threads)
+    _check_memory(definition, made)
+    return made
 
 
 def known_kernel(name: str) -> Kernel:
@@ -76,21 +96,30 @@ def _understood(parse: Callable[[str], T], text: str) -> T:
         raise UsageError(str(error.args[0])) from error
 
 
+def _lasting(kernel: str) -> str:
+    """A kernel's name; the path of a file wherever a later command is run."""
+    return str(Path(kernel).absolute()) if kernel.endswith(".py") else kernel
+
+
 def _default_dtype(kernel: Kernel) -> str:
     return "float64" if "float64" in kernel.dtypes else kernel.dtypes[0]
 
 
-def _check_strategy(kernel: Kernel, name: str) -> None:
-    """Make the strategy once: one that cannot be made must fail before ceilings are measured for it."""
-    import numpy as np  # noqa: PLC0415 - only a run needs it
+def check_strategy(space: Space, name: str) -> None:
+    """Make the strategy once: one that cannot be made must fail before ceilings are measured for it.
+
+    Raises:
+        UsageError: it cannot; the message offers what is close.
+    """
+    import numpy as np  # noqa: PLC0415 - only a search needs it
 
     try:
-        make(name, kernel.space, np.random.default_rng(0))
+        make(name, space, np.random.default_rng(0))
     except ValueError as error:
         raise UsageError(str(error), closest(name, STRATEGIES)) from error
 
 
-def _check_memory(kernel: Kernel, asked: Request) -> None:
+def _check_memory(kernel: Kernel, asked: Request | Task) -> None:
     import psutil  # noqa: PLC0415 - only a run needs it
 
     from evolve.report.quantities import capacity, extents  # noqa: PLC0415 - only the message needs it

@@ -173,7 +173,8 @@ class _Job:
 
         runs = self._standard_runs(store) if self.is_evolving else store.runs()
         machine, best, measured = self._measured(store, runs)
-        listed = [run for run in runs if run in best or (is_standard(run) and run.machine == machine.id)]
+        own = [run for run in runs if (run.machine, run.threads) == (machine.id, self.request.threads)]
+        listed = [run for run in runs if run in best or (run in own and is_standard(run))]
         repeats = earlier_speedups(machine.id, measured.suites) if self.is_comparing else None
         ceilings = store.best_ceilings(machine.id) or {}
         return Results(machine, ceilings, measured, tuple(summary(store, run.id) for run in listed), repeats)
@@ -198,7 +199,7 @@ class _Job:
         from evolve.report.terminal import watching
         from evolve.standard import complete, known, wanted
 
-        machine, standards = known_machine(store).id, wanted(self.request.names)
+        machine, standards = known_machine(store).id, wanted(self.request.names, self.request.threads)
         for standard in standards:
             known(store, standard, machine)  # a name that is taken must be told before the first of them runs
         runs = []

@@ -24,12 +24,13 @@ _HEADER = ("RUN", "EVALS", "TIME", "OVER PLAIN", "OVER BEST RIVAL", "OF BOUND", 
 Told = dict[str, Any]
 
 
-def run_all(budget: str, name: str | None, terms: Admission, output: Output) -> None:
+def run_all(budget: str, name: str | None, threads: int, terms: Admission, output: Output) -> None:
     """Evolve every kernel in turn; what was interrupted goes on, what is finished stays.
 
     Args:
         budget: that they share, as a user writes it.
         name: begins the runs' names; by default the budget is in them.
+        threads: that share each call.
         terms: on which each begins to measure.
         output: how the table is said.
 
@@ -45,7 +46,7 @@ def run_all(budget: str, name: str | None, terms: Admission, output: Output) -> 
         given = Budget.parse(budget)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    standards = shared(given, name or f"all-{given.text}")
+    standards = shared(given, name or f"all-{given.text}", threads)
     with options.opened(output.store, create=True) as facts:
         told, failures = _completed(facts, standards, terms, output)
     output.result({"schema": 1, "runs": told, "failures": failures}, _text(told, failures))

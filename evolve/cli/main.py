@@ -25,6 +25,7 @@ SECTIONS = {
     "Look at runs": ("runs", "show", "report", "export", "wisdom"),
     "Does it compound?": ("loop", "verdict"),
     "Kernels and machine": ("kernels", "machine", "doctor", "bench", "compare"),
+    "How good is the search?": ("record", "replay"),
     "First steps": ("demo",),
 }
 """Commands under their headings, in the order of the help; each is ``command`` in the module of its name."""

@@ -43,6 +43,19 @@ share_option = click.option(
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="Of a program's time that the plain kernel takes: 0.053 says what the whole program gains.",
 )
+size_option = click.option(
+    "--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]"
+)
+dtype_option = click.option(
+    "--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]"
+)
+policy_option = click.option(
+    "--policy",
+    type=click.Choice(POLICIES),
+    default="hot",
+    show_default=True,
+    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
+)
 run_argument = click.argument("run", default="latest")
 
 
@@ -139,17 +152,9 @@ def profile_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def search_options(budget: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """What a search is of, and how it goes; ``budget`` is the default."""
     given = (
-        click.option(
-            "--size", metavar="N|MxNxK", help="Extents of the problem, one for all or one each. [default: kernel's]"
-        ),
-        click.option("--dtype", metavar="NAME", help="float64 or float32, as the kernel has them. [default: float64]"),
-        click.option(
-            "--policy",
-            type=click.Choice(POLICIES),
-            default="hot",
-            show_default=True,
-            help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
-        ),
+        size_option,
+        dtype_option,
+        policy_option,
         click.option("--budget", default=budget, show_default=True, help="Of a search: 90s, 5m, 1h30m or 300evals."),
         click.option(
             "--strategy",

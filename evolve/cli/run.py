@@ -59,7 +59,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
         _refuse_other(kernel, asked)
         terms = options.admission(wait=wait, anyway=anyway, is_quiet=quiet)
-        run_all(asked["budget"], asked["name"], terms, Output(as_json, quiet, store))
+        run_all(asked["budget"], asked["name"], asked["threads"], terms, Output(as_json, quiet, store))
         return
     if kernel is None:
         raise UsageError("KERNEL is missing", "`evolve kernels` lists them; --all takes all")

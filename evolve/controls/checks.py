@@ -66,7 +66,7 @@ def stopped_rightly(folder: Path, say: Say) -> Check:
         say: is told how far it is.
 
     Raises:
-        ValueError: a file is no recorded space.
+        EvolveError: a file is no recorded space.
     """
     return stops_check("recorded", recorded(folder, say), LEAST_SAVED)
 

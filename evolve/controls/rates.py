@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -27,6 +24,7 @@ from evolve.controls.worlds import KINDS
 from evolve.report.quantities import clock
 from evolve.tracker.laps import series
 from evolve.tracker.rule import decide
+from evolve.workers import spread
 
 if TYPE_CHECKING:
     from benchmarks.inference import Estimate
@@ -162,28 +160,10 @@ def _tasks(noise: _Noise, worlds: int, laps: int) -> list[_Task]:
 
 def _worked(tasks: Sequence[_Task], processes: int, say: Say) -> Iterator[tuple[str, Counts]]:
     began_s = time.monotonic()
-    for done, found in enumerate(_results(tasks, processes), start=1):
+    for done, found in enumerate(spread(tried, tasks, processes), start=1):
         left_s = (time.monotonic() - began_s) / done * (len(tasks) - done)
         say(f"planted worlds, {done / len(tasks):.0%} judged, {clock(left_s)} left")
         yield found
-
-
-def _results(tasks: Sequence[_Task], processes: int) -> Iterable[tuple[str, Counts]]:
-    if processes == 1:
-        yield from map(tried, tasks)
-        return
-    # forked children would share the parent's threads and locks in an unknown state
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_left_alone)
-    try:
-        waiting = [pool.submit(tried, task) for task in tasks]
-        yield from (one.result() for one in as_completed(waiting))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _left_alone() -> None:
-    """Ctrl-C reaches all processes of a terminal; this one is ended by its parent, without a traceback of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def tried(task: _Task) -> tuple[str, Counts]:

@@ -18,8 +18,8 @@ import numpy as np
 import kernels
 from benchmarks.aa import binomial_estimate
 from benchmarks.outcome import Crashed, Measured
-from evolve.controls.recorded import load, spaces
 from evolve.controls.searches import SPACE, dome, endless, scattered, triangular
+from evolve.replay.read import read, spaces
 from evolve.search import make
 from evolve.search.protocol import Result
 from evolve.search.testing import SYNTHETIC, synthetic_fitness
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.inference import Estimate
+    from evolve.replay.landscape import Landscape
     from evolve.search.protocol import Proposal
     from kernels.language.space import Schedule, Space
 
@@ -244,20 +245,20 @@ def recorded(folder: Path, say: Say = lambda _line: None, runs: int = 20, budget
     """What the rule does with the default search of every recorded space of a folder.
 
     Args:
-        folder: of files that ``recorded.load`` reads.
+        folder: of files that ``replay.read`` takes.
         say: is told how far it is.
         runs: of each space.
         budget: evaluations of a run.
 
     Raises:
-        ValueError: a file is no recorded space.
+        EvolveError: a file is no recorded space.
     """
-    known = {path.name.partition(".")[0]: load(path) for path in spaces(folder)}
-    return {name: counted(_fixed(name, *made), range(runs), say, budget) for name, made in known.items()}
+    known = [read(path) for path in spaces(folder)]
+    return {one.name: counted(_fixed(one), range(runs), say, budget) for one in known}
 
 
-def _fixed(name: str, space: Space, surface: Surface) -> Ground:
-    return Ground(name, name, lambda _rng: (space, surface))
+def _fixed(known: Landscape) -> Ground:
+    return Ground(known.name, known.name, lambda _rng: (known.space, lambda schedule: known.result(schedule).fitness))
 
 
 def together(found: Iterable[Stops]) -> Stops:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evolve.store.looprecords import Lap
 
 MOST_LAPS_OFF = 1
-ENDS = math.log(600), math.log(1200)
+ENDS = math.log(300), math.log(1200)
 """Of batching, in ln S: a call from Python costs as much as so many requests."""
 CORES = 2
 OVER = math.log(1 / 0.9)

@@ -97,7 +97,7 @@ class Server:
     def _answered(self, batch: int, rng: np.random.Generator) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """New requests, coefficients, and the answers, which have proven right."""
         size = (batch, self.degree)
-        x, c = (placed(value, rng) for value in self.kernel.problem(size, self.dtype, rng).inputs)
+        x, c = (placed(value, rng) for value in self.kernel.problem(size, self.dtype, rng))
         out = placed(np.full(batch, np.nan, self.dtype), rng)
         self._function(x, c, out)
         if not np.allclose(out, self.kernel.reference(x, c), rtol=self.kernel.tolerance(size, self.dtype), atol=0):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evolve import __version__
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
-from evolve.report.text import facts, paragraph, table
+from evolve.report.text import facts, markdown_table, paragraph, table
 from evolve.sheet import doubtful
 
 if TYPE_CHECKING:
@@ -147,22 +147,18 @@ def markdown(results: Results) -> str:
     """The suites' part of ``benchmarks/RESULTS.md``."""
     date = results.suites["datetime"][:10]
     origin = f"Measured on {date} with evolve-kernels {__version__}."
+    of_machine = results.threads == 1
+    title, option = ("", "") if of_machine else (f" with {results.threads} threads", f" --threads {results.threads}")
     parts = [
-        f"# Results\n\n{origin} `evolve bench --results` wrote this part and will overwrite it.",
-        *_machine(results),
+        f"# Results{title}\n\n{origin} `evolve bench{option} --results` wrote this part and will overwrite it.",
+        *(_machine(results) if of_machine else ()),
         *_champions(results),
         *_repeats(results),
         *_absolute(results),
         *_engine(results),
-        *_ceilings(results),
-        *_startup(results),
+        *((*_ceilings(results), *_startup(results), *_door(results)) if of_machine else ()),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
 
 
 def _listed(known: Mapping[str, str]) -> str:
@@ -174,11 +170,11 @@ def _machine(results: Results) -> Iterator[str]:
     info = results.suites.get("machine_info", {})
     known = [*machine_facts(results.machine), ("with", _listed(versions)), *_self_comparison(info), *_protections(info)]
     yield "## Machine"
-    yield _table(("what", "value"), known)
+    yield markdown_table(("what", "value"), known)
     libraries = results.suites["rivals"]["libraries"]
     if libraries:
         yield "What the rivals call, as threadpoolctl and torch tell it:"
-        yield _table(("package", "library", "version", "kernels for"), [_library(one) for one in libraries])
+        yield markdown_table(("package", "library", "version", "kernels for"), [_library(one) for one in libraries])
     remarks = [remark for one in libraries if (remark := _remark(one, results.machine.fingerprint))]
     yield from ["\n".join(f"- {remark}" for remark in remarks)] if remarks else []
 
@@ -217,7 +213,7 @@ def _champions(results: Results) -> Iterator[str]:
     if not leaders:
         yield "None was measured."
         return
-    yield _how(leaders)
+    yield _how(leaders, results.threads)
     met = dict.fromkeys(name for one in leaders for name in one["speedups"])
     names = sorted(met, key=lambda name: name == DEFAULT)  # libraries before our own
     header: tuple[str, ...] = (
@@ -237,7 +233,7 @@ def _champions(results: Results) -> Iterator[str]:
         header, rows = (*header, "caches"), [(*row, policy) for row, policy in zip(rows, policies, strict=True)]
     opponents = [tuple(speedup(one["speedups"][n]) if n in one["speedups"] else "" for n in names) for one in leaders]
     told = [(*row, *met) for row, met in zip(rows, opponents, strict=True)]
-    yield _table((*header, *(f"vs {_opponent(name)}" for name in names)), told)
+    yield markdown_table((*header, *(f"vs {_opponent(name)}" for name in names)), told)
     yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
     yield from _conditions(leaders)
     if left_out := results.suites["evolve"]["left_out"]:
@@ -259,7 +255,7 @@ def _conditions(leaders: Sequence[Told]) -> Iterator[str]:
             "The machine during these races: rounds kept, rounds taken again for a known cause, "
             "rounds that stayed disturbed, processor time that the hypervisor took, and what the sentinels object to."
         )
-        yield _table(("problem", "against", "rounds", "retakes", "disturbed", "steal", "objections"), rows)
+        yield markdown_table(("problem", "against", "rounds", "retakes", "disturbed", "steal", "objections"), rows)
 
 
 def _repeats(results: Results) -> Iterator[str]:
@@ -278,22 +274,26 @@ def _repeats(results: Results) -> Iterator[str]:
         (one.problem, _opponent(one.opponent), *(speedup(e.as_dict()) for e in (one.before, one.now)), _yes(one.agrees))
         for one in found.speedups
     ]
-    yield _table(("problem", "against", "before", "now", "within each other's interval"), rows)
+    yield markdown_table(("problem", "against", "before", "now", "within each other's interval"), rows)
 
 
 def _yes(holds: object) -> str:
     return "yes" if holds else "no"
 
 
-def _how(leaders: Sequence[Told]) -> str:
+def _how(leaders: Sequence[Told], threads: int) -> str:
     launches = _span(one["launches"] for one in leaders)
     rounds = _span(count for one in leaders for counts in one["rounds"].values() for count in counts)
     return (
         f"Each champion and each opponent were timed together in {launches} fresh processes with new random inputs, "
-        f"in {rounds} paired, interleaved rounds a process, on one core and with one thread for every library. "
+        f"in {rounds} paired, interleaved rounds a process, {_cores(threads)} for every library. "
         "A figure is t_opponent / t_champion, the median with its 95 % interval over processes and rounds. "
         "All results were checked against a float64 reference, before timing and after."
     )
+
+
+def _cores(threads: int) -> str:
+    return "on one core and with one thread" if threads == 1 else f"on {threads} cores and with {threads} threads"
 
 
 def _span(values: Iterable[int]) -> str:
@@ -327,7 +327,7 @@ def _absolute(results: Results) -> Iterator[str]:
         "Who is faster is said by the paired figures above."
     )
     header = ("kernel", "dtype", "size", "contestant", "median", "interquartile range", "least", "rounds")
-    yield _table(header, [_timed(one["extra_info"], one["stats"]) for one in measured])
+    yield markdown_table(header, [_timed(one["extra_info"], one["stats"]) for one in measured])
 
 
 def _timed(told: Told, stats: Told) -> tuple[str, ...]:
@@ -343,7 +343,7 @@ def _engine(results: Results) -> Iterator[str]:
         return
     yield "Wall time of the runs by phase, and what came of the schedules that they evaluated."
     header = ("run", "problem", "budget", "wall time", "evaluations", "evaluations a second", *_PHASES, "outcomes")
-    yield _table(header, [_run(told) for told in results.runs])
+    yield markdown_table(header, [_run(told) for told in results.runs])
 
 
 def _run(told: Told) -> tuple[str, ...]:
@@ -362,17 +362,27 @@ def _ceilings(results: Results) -> Iterator[str]:
     yield "The best of all sweeps; of one thread where it does not say otherwise."
     for peaks in ceiling_tables(results.ceilings):
         yield f"{peaks.title}:"
-        yield _table(("", *peaks.columns), [(label, *cells) for label, cells in peaks.rows])
+        yield markdown_table(("", *peaks.columns), [(label, *cells) for label, cells in peaks.rows])
 
 
 def _startup(results: Results) -> Iterator[str]:
-    measured = [one for one in results.suites["benchmarks"] if "command" in one["extra_info"]]
-    if not measured:
-        return
-    yield "## Start-up"
-    yield "Whole processes."
-    rows = [
-        (f"`{one['extra_info']['command']}`", *(seconds(one["stats"][name]) for name in ("median", "min")))
+    if rows := _times(results, "command"):
+        yield "## Start-up"
+        yield "Whole processes. What is to be called by `evolve.best` was compiled before."
+        yield markdown_table(("command", "median", "least"), rows)
+
+
+def _door(results: Results) -> Iterator[str]:
+    if rows := _times(results, "door"):
+        yield "## The door"
+        yield "What the check of a call costs, with the output given and arrays as they should be: a kernel of nothing."
+        yield markdown_table(("kernel", "median", "least"), rows)
+
+
+def _times(results: Results, what: str) -> list[tuple[str, ...]]:
+    """Name, median and least time of the benchmarks that say what they are."""
+    measured = [one for one in results.suites["benchmarks"] if what in one["extra_info"]]
+    return [
+        (f"`{one['extra_info'][what]}`", *(seconds(one["stats"][name]) for name in ("median", "min")))
         for one in measured
     ]
-    yield _table(("command", "median", "least"), rows)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from evolve import __version__
 from evolve.controls.kept import COVERAGE, LEAST_WORLDS, VERDICTS, Covering, Rates, Row, Share
 from evolve.report.quantities import clock
-from evolve.report.text import facts, paragraph, table
+from evolve.report.text import facts, markdown_table, paragraph, table
 
 if TYPE_CHECKING:
     from evolve.controls.kept import Check
@@ -105,14 +105,14 @@ def markdown(rates: Rates) -> str:
         "`evolve verdict --controls --results` writes this part and will overwrite it.",
         _when(rates),
         *(f"Noise of laps, {name}: {_noise(found)}." for name, found in rates.noise.items()),
-        _markdown_table(("world", *VERDICTS, "holds"), [_world_line(row) for row in rates.rows]),
-        _markdown_table(("95 % interval of", "held", "intervals", "holds"), map(_covering, rates.coverings)),
+        markdown_table(("world", *VERDICTS, "holds"), [_world_line(row) for row in rates.rows]),
+        markdown_table(("95 % interval of", "held", "intervals", "holds"), map(_covering, rates.coverings)),
     ]
     if rates.checks:
         lines = [
             (one.what, _share(one.found), str(one.found.of), one.bar, _yes(holds=one.holds)) for one in rates.checks
         ]
-        parts.append(_markdown_table(("besides", "found", "of", "must be", "holds"), lines))
+        parts.append(markdown_table(("besides", "found", "of", "must be", "holds"), lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -133,7 +133,3 @@ def _when(rates: Rates) -> str:
 def _world_line(row: Row) -> tuple[str, ...]:
     cells = (f"{_share(row.verdicts[word])}{_bar(row, word)}" for word in VERDICTS)
     return row.what, *cells, _yes(holds=row.holds)
-
-
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows))

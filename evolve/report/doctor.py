@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
 from evolve.report.quantities import factor, percent, rate, seconds
-from evolve.report.text import facts, table
+from evolve.report.text import facts, markdown_table, table
 
 if TYPE_CHECKING:
     from benchmarks.trials.verdict import Verdict
@@ -160,17 +160,12 @@ def markdown(told: Told, verdicts: Sequence[Verdict], measured_at: str, before: 
         "# What the doctor found",
         "`evolve doctor --full --results` writes this part: the newest run in full, and a line for every run.",
         f"## Latest: {measured_at}, machine {told['machine']}, evolve-kernels {__version__}",
-        _table((*_HEADER, "remark"), [(*_row(verdict), verdict.remark) for verdict in verdicts]),
+        markdown_table((*_HEADER, "remark"), [(*_row(verdict), verdict.remark) for verdict in verdicts]),
         _noise_markdown(told),
         _HISTORY,
         _history(verdicts, measured_at, told, before),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _noise_markdown(told: Told) -> str:
@@ -186,7 +181,7 @@ def _history(verdicts: Sequence[Verdict], measured_at: str, told: Told, before: 
     holds = f"{sum(verdict.holds for verdict in verdicts)} of {len(verdicts)}"
     cells = [f"{_UNITS[v.unit](v.found.estimate)}{'' if v.holds else ' (NO)'}" for v in verdicts]
     rows = [(measured_at, told["machine"], holds, *cells)]
-    return _table(header, [*rows, *_earlier(before, header)])
+    return markdown_table(header, [*rows, *_earlier(before, header)])
 
 
 def _earlier(before: str, header: Sequence[str]) -> list[list[str]]:

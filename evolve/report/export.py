@@ -114,8 +114,7 @@ class _File:
 
     def cut(self) -> Bundle:
         texts = listings(self.alone, self.kernel.template(self.schedule), _TUNED)
-        if self.run.threads > 1:
-            texts |= {f"{_TUNED}.{one.module}": listing(one, doc) for one, doc in self.callers().items()}
+        texts |= {f"{_TUNED}.{one.module}": listing(one, doc) for one, doc in self.callers().items()}
         texts |= listings(self.baseline, self.kernel.baseline, _PLAIN, is_lazy=True)
         packages = {"kernels", "benchmarks", "evolve", self.kernel.reference.__module__.partition(".")[0]}
         taken = {*_RESERVED, self.kernel.name, *self.parameters()}
@@ -135,7 +134,11 @@ class _File:
         }
 
     def callers(self) -> dict[Source, str]:
-        """What has several threads share a call, with a docstring each."""
+        """What stands between a call and the kernel, with a docstring each."""
+        if self.source is self.alone:
+            return {}
+        if self.run.threads == 1:
+            return {self.source: "Call the kernel for all rows."}
         return {self.source: "Have all threads do their part.", self.source.pointers[-1]: "Call the kernel on a part."}
 
     def names(self, cut: Bundle) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def write(results: Results, path: Path) -> Path:
 def page(results: Results) -> str:
     """The page's text; see ``write``."""
     problems = [*measured(results.suites["benchmarks"])]
-    pictures = [roofline(problems, results.ceilings), fractions(problems)]
+    pictures = [roofline(problems, results.ceilings, results.threads), fractions(problems)]
     return template("bench.html").render(
         problems=[{**one, "shown": _row(one)} for one in problems],
         machine=machine_facts(results.machine),
@@ -92,19 +92,21 @@ def _row(one: Told) -> tuple[str, ...]:
 # ---- the roofline
 
 
-def roofline(problems: Sequence[Told], ceilings: Mapping[str, Any]) -> Picture | None:
+def roofline(problems: Sequence[Told], ceilings: Mapping[str, Any], threads: int = 1) -> Picture | None:
     """FLOP a second over FLOP a byte below the measured roofs; None where nothing has a place there."""
-    shown = [one for one in problems if one["flop"] and one["moved_bytes"] and one.get("threads", 1) == 1]
-    if not shown or not ceilings.get("bytes_per_s") or not ceilings.get("flop_per_s"):
+    shown = [one for one in problems if one["flop"] and one["moved_bytes"]]
+    flat, slopes = (_roofs(ceilings.get(of, {}), threads) for of in ("flop_per_s", "bytes_per_s"))
+    if not shown or not flat or not slopes:
         return None
     drawing = Drawing()
     intensities = [one["flop"] / one["moved_bytes"] for one in shown]
     ends = (min(0.05, *intensities) / 1.5, max(100.0, *intensities) * 1.5)
-    for level, by_pattern in ceilings["bytes_per_s"].items():
-        _slope(drawing, level, max(float(figures["1"]) for figures in by_pattern.values()), ends, ceilings)
-    for dtype, by_mix in ceilings["flop_per_s"].items():
-        _flat(drawing, dtype, float(by_mix["fma"]["1"]), ends)
-    drawing.legend.append(Mark("line", RED, "measured roofs of one core: arithmetic (fma), and traffic by cache level"))
+    for level, bytes_per_s in slopes.items():
+        _slope(drawing, level, bytes_per_s, ends, max(flat.values()))
+    for dtype, flop_per_s in flat.items():
+        _flat(drawing, dtype, flop_per_s, ends)
+    cores = "one core" if threads == 1 else f"{threads} cores"
+    drawing.legend.append(Mark("line", RED, f"measured roofs of {cores}: arithmetic (fma), and traffic by cache level"))
     for place, colour, symbol, label in (*_PLACES, ("champion", GREEN, "star", "champion")):
         _contestants(drawing, shown, place, (colour, symbol, label))
     drawing.figure.update_xaxes(type="log", title="FLOP per byte that must be moved", range=[*map(math.log10, ends)])
@@ -116,11 +118,17 @@ def roofline(problems: Sequence[Told], ceilings: Mapping[str, Any]) -> Picture |
     return drawing.picture("roofline", caption, 560)
 
 
-def _slope(
-    drawing: Drawing, level: str, bytes_per_s: float, ends: tuple[float, float], ceilings: Mapping[str, Any]
-) -> None:
+def _roofs(by_name: Mapping[str, Mapping[str, Mapping[str, float]]], threads: int) -> dict[str, float]:
+    """The highest figure of each dtype, or cache level, that was measured with so many threads."""
+    of = str(threads)
+    found = {
+        name: [float(figures[of]) for figures in kinds.values() if of in figures] for name, kinds in by_name.items()
+    }
+    return {name: max(figures) for name, figures in found.items() if figures}
+
+
+def _slope(drawing: Drawing, level: str, bytes_per_s: float, ends: tuple[float, float], peak: float) -> None:
     """Traffic's roof, up to where the highest flat one begins."""
-    peak = max(float(by_mix["fma"]["1"]) for by_mix in ceilings["flop_per_s"].values())
     right = min(ends[1], peak / bytes_per_s)
     if right > ends[0]:
         _line(

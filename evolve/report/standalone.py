@@ -72,7 +72,7 @@ def check(subject: Subject) -> int:
 
 def is_right(subject: Subject, size: tuple[int, ...]) -> bool:
     """True where the kernel is right on random inputs of a size, however they lie in memory; prints what it found."""
-    inputs = subject.problem(size, subject.dtype, np.random.default_rng(sum(size))).inputs
+    inputs = subject.problem(size, subject.dtype, np.random.default_rng(sum(size)))
     before = [np.copy(value) for value in inputs]
     truth = np.ascontiguousarray(subject.reference(*inputs), dtype=np.float64)
     out = off_by_one(np.full(truth.shape, np.nan, subject.dtype))
@@ -98,7 +98,7 @@ def off_by_one(value: Any) -> Any:
 
 def timed(subject: Subject) -> None:
     """Time kernel and plain loop in pairs of samples whose order alternates, and print the ratio."""
-    inputs = subject.problem(subject.size, subject.dtype, np.random.default_rng(0)).inputs
+    inputs = subject.problem(subject.size, subject.dtype, np.random.default_rng(0))
     out = subject.call(*inputs)
     calls = [lambda: subject.call(*inputs, out=out), lambda: subject.baseline(*inputs, out)]
     loops = loops_for(min(sample_s(call, 1) for call in calls for _ in range(2)))

@@ -21,6 +21,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The same as Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """A label and what is to be said of it, wrapped behind the label; pairs with nothing to say are left out."""
     said = [(label, text) for label, text in pairs if text]

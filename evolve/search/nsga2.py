@@ -11,22 +11,27 @@ from typing import TYPE_CHECKING
 
 from evolve.accuracy import LEAST_ERROR
 from evolve.search.genetic import Genetic, nondominated_first
+from evolve.search.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from evolve.search.protocol import Result
+    from kernels.language.space import Space
+
+UNSCREENED = Settings(surrogate=False, tournament=2)
+"""The surrogate knows of times alone; a parent is the better placed of two."""
 
 
 class Nsga2(Genetic):
     """The genetic search with two objectives: a high fitness, and a small error."""
 
+    def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = UNSCREENED) -> None:
+        super().__init__(space, rng, settings)
+
     def surviving(self, results: Sequence[Result]) -> list[Result]:
         """The first of the fronts, and of the last one those that stand alone."""
         objectives = [(result.fitness or 0.0, -math.log(max(result.error, LEAST_ERROR))) for result in results]
-        return [results[k] for k in nondominated_first(objectives, self.size)]
-
-    def parents(self) -> tuple[Result, Result]:
-        """Each the better placed of two: the population stands in the order of rank and crowding."""
-        first, second = (min(self.rng.integers(len(self.population), size=2)) for _ in range(2))
-        return self.population[int(first)], self.population[int(second)]
+        return [results[k] for k in nondominated_first(objectives, self.settings.population)]

@@ -109,9 +109,14 @@ def ratio_of(gains: Sequence[Estimate], first: int = 0) -> Ratio:
     )
 
 
+def standard_error(gain: Estimate) -> float:
+    """From its 95 % interval."""
+    return (gain.high - gain.low) / (2 * _Z)
+
+
 def standard_errors(gains: Sequence[Estimate]) -> NDArray[np.float64]:
     """``(n,)`` standard errors from 95 % intervals; all positive."""
-    found = np.array([gain.high - gain.low for gain in gains]) / (2 * _Z)
+    found = np.array([*map(standard_error, gains)])
     return np.maximum(found, _LEAST_ERROR * found.max() or 1.0)
 
 

@@ -3,8 +3,8 @@
 CAPPED      the champion has *arrived*: the machine's ceiling, or the end of its space, leaves it less than 1.25x; or
             the gains *end*: the lap ratio lies below 1, and the gains add up to something within 1.5x of either.
 COMPOUNDING over four laps or more the ratio lies above 0.95 (pure exponential growth is 1, which no interval excludes
-            from below), the last gain is no noise, as much returns as is needed (eta xi above 0.95), the engine is
-            better than the frozen one, and the champion has not arrived.
+            from below), the last gain is no noise and keeps up with those before it, as much returns as is needed
+            (eta xi above 0.95), the engine is better than the frozen one, and the champion has not arrived.
 UNDECIDED   anything else, and all laps that cannot be held against each other.
 
 "Lies below" and "above" are said of 95 % intervals. A flattening curve by itself proves nothing, as a running maximum
@@ -146,6 +146,8 @@ def _why_undecided(evidence: Evidence) -> Iterator[str]:
         yield "gains shrink, but end neither near the ceiling nor near the end of the space"
     elif not evidence.grows:
         yield "the last lap gained nothing beyond noise, and the ceiling is not near"
+    elif not evidence.keeps_up:
+        yield "the last lap gained less than those before it"
     elif evidence.is_sustained:
         yield "gains have not shrunk so far, but nothing shows that they feed the loop"
     else:

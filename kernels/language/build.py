@@ -17,23 +17,25 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kernels.language.compiled import adopt, located
+from kernels.language.compiled import CACHE, adopt, located, processor
+from kernels.language.image import Image, linked, part_of
 from kernels.language.simd import address_of
 from kernels.language.stage import Source
-from kernels.language.team import team
+from kernels.language.team import prepared, team
 
 _PACKAGE = "evolve_generated"
 _IN_USE_S = 3600.0
 _ABANDONED_S = 86400.0  # a scratch folder that nobody has written to
 SCRATCH = "child-"
 """How the names of scratch folders begin that are made in a source folder."""
+_IMAGE = ".image"
 _KEY = re.compile(r"\bk([0-9a-f]{64})\b")
 _CALLEES = re.compile(r"^from \.k([0-9a-f]{64}) import", re.MULTILINE)
 
@@ -43,12 +45,22 @@ class Compiled:
     """A compiled entry with the addresses of the functions it takes.
 
     Attributes:
-        function: the Numba dispatcher, called with arrays, run-time parameters and ``pointers``.
-        pointers: addresses to be passed last, in order: of functions, whose modules stay loaded, and of a team.
+        function: the Numba dispatcher, called with arrays, run-time parameters and ``pointers``; of an image the entry.
+        pointers: addresses to be passed last, in order: of functions, which stay loaded, and of a team.
     """
 
     function: Callable[..., Any]
     pointers: tuple[int, ...]
+
+    @property
+    def entry(self) -> Callable[..., Any]:
+        """What Python may call instead, with arguments of the very types: past Numba's look at these, 0.1 us and more.
+
+        It checks next to nothing.
+        """
+        overloads = getattr(self.function, "overloads", {})
+        entry: Callable[..., Any] = next(iter(overloads.values())).entry_point if len(overloads) == 1 else self.function
+        return entry
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class SourceFolder:
         for needed in source.closure().values():
             file = self.path / f"{needed.module}.py"
             if not _is_noted(file):
-                _write_whole(file, needed.text)
+                _write_whole(file, needed.text.encode())
         return Handle.of(source)
 
     def copy(self, handle: Handle, target: SourceFolder) -> None:
@@ -106,7 +118,7 @@ class SourceFolder:
             raise ValueError(f"the source k{key[:12]} was changed after it was written")
         for callee in _CALLEES.findall(text):
             self._copy_module(callee, target)
-        _write_whole(target.path / f"k{key}.py", text)
+        _write_whole(target.path / f"k{key}.py", text.encode())
 
     def load(self, handle: Handle) -> Compiled:
         """Import a source that was written: compiles it, or takes the compiled code from disk.
@@ -121,6 +133,37 @@ class SourceFolder:
         pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
         teams = (team(handle.threads),) if handle.threads > 1 else ()
         return Compiled(getattr(module, handle.name), (*pointers, *teams))
+
+    def keep_image(self, name: str, facts: Mapping[str, Any], handle: Handle) -> None:
+        """Keep the machine code of a source that is loaded, and facts about it, as an image, where it can be one.
+
+        Args:
+            name: by which it is found again, on this processor.
+            facts: plain values.
+            handle: of the source.
+        """
+        functions = [self.load(one).function for one in (handle, *handle.pointers)]
+        functions += [prepared()] if handle.threads > 1 else []
+        parts = [part for part in map(part_of, functions) if part]
+        if len(parts) == len(functions):
+            self.keep(name, Image({**facts, "threads": handle.threads}, tuple(parts)))
+
+    def keep(self, name: str, image: Image) -> None:
+        """Keep an image under a name, for this processor."""
+        file = self._image(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(file, image.as_bytes())
+
+    def image(self, name: str) -> Image | None:
+        """The image that was kept under a name for this processor; None where there is none that is whole."""
+        file = self._image(name)
+        try:
+            return Image.from_bytes(file.read_bytes()) if _is_noted(file) else None
+        except OSError:  # another process trims; another user's file
+            return None
+
+    def _image(self, name: str) -> Path:
+        return self.path / CACHE / processor() / f"{name}{_IMAGE}"
 
     def adopt(self, scratch: Path, handles: Iterable[Handle]) -> None:
         """Keep what another process compiled of some sources, of them alone; its scratch folder is empty then."""
@@ -174,12 +217,23 @@ class SourceFolder:
         return found
 
 
-def _write_whole(file: Path, text: str) -> None:
+def compiled_of(image: Image) -> Compiled | None:
+    """The functions of an image, linked; None where something that they call is not there."""
+    functions = linked(image.parts)
+    if functions is None:
+        return None
+    entry, *others = functions
+    threads = image.facts["threads"]
+    teams = (team(threads, others.pop().function),) if threads > 1 else ()
+    return Compiled(entry.function, (*(one.address for one in others), *teams))
+
+
+def _write_whole(file: Path, data: bytes) -> None:
     """Write through a temporary name, so that another process sees the whole file or none."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
         Path(temporary).replace(file)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -199,7 +253,7 @@ def _is_noted(file: Path) -> bool:
 
 def _last_use_s(files: dict[Path, os.stat_result]) -> float:
     """When a module was last wanted; of compiled code without a source, when it was made."""
-    wanted = [status.st_atime for file, status in files.items() if file.suffix == ".py"]
+    wanted = [status.st_atime for file, status in files.items() if file.suffix in (".py", _IMAGE)]
     return max(wanted or (status.st_mtime for status in files.values()))
 
 

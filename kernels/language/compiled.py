@@ -34,7 +34,7 @@ class Locator(caching.InTreeCacheLocator):
 
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         super().__init__(function, file)  # type: ignore[no-untyped-call]
-        shared = Path(file).absolute().parent / CACHE / _processor()
+        shared = Path(file).absolute().parent / CACHE / processor()
         own = self.scratch / shared.name if self.scratch else shared
         self._cache_path = str(own)
         if own != shared:
@@ -112,7 +112,7 @@ def _function(file: str) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """A name for what code is compiled for: triple, processor, its features."""
     from numba.core.registry import cpu_target  # noqa: PLC0415 - sets Numba's target up
 

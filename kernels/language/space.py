@@ -12,7 +12,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -215,6 +215,19 @@ class Space:
         space.default = self.canonical(schedule)
         return space
 
+    def restricted(self, values: Mapping[str, Sequence[Value]]) -> Space:
+        """The same space with fewer values for some parameters; where a default is gone, the first one given is it.
+
+        Raises:
+            ValueError: there is no such parameter or value, or the default schedule is illegal.
+        """
+        for name, some in values.items():
+            if not some or name not in self.by_name or not set(some) <= set(self.by_name[name].values):
+                raise ValueError(f"no space can be restricted to {name} in {some!r}: they must be values that it has")
+        kept = {p.name: tuple(values.get(p.name, p.values)) for p in self.parameters}
+        parameters = [_restricted(p, kept) for p in self.parameters]
+        return Space(parameters, [(c.predicate, c.reason) for c in self.constraints])
+
     @property
     def names(self) -> tuple[str, ...]:
         """Parameter names in order."""
@@ -347,6 +360,14 @@ class Space:
         names = [name for name in self.names if name in group]
         points = (dict(zip(names, point, strict=True)) for point in itertools.product(*domains))
         return sum(all(c.holds(point) for c in constraints) for point in points)
+
+
+def _restricted(parameter: Parameter, kept: Mapping[str, tuple[Value, ...]]) -> Parameter:
+    own = kept[parameter.name]
+    values = tuple(value for value in parameter.values if value in own)
+    when = {name: tuple(value for value in allowed if value in kept[name]) for name, allowed in parameter.when.items()}
+    default = parameter.default if parameter.default in own else own[0]
+    return replace(parameter, values=values, default=default, when=when)
 
 
 def near_values(parameter: Parameter, value: Value) -> list[Value]:

@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,15 @@ _LEAVING_S = 1.0
 class Team:
     """So many threads, the caller's among them: the others live as long as the process and sleep between calls.
 
+    Args:
+        threads: how many.
+        main: what the others do.
+
     Attributes:
         address: by which compiled code finds it.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, main: Callable[[int, int], Any]) -> None:
         words = np.zeros(MEMBERS + (threads + 1) * LINE, np.int64)
         self.words = words[-words.ctypes.data // 8 % LINE :]
         self.words[THREADS] = threads
@@ -42,7 +47,7 @@ class Team:
         for me in range(1, threads):
             own = MEMBERS + me * LINE
             self.words[own + READ_END], self.words[own + WRITE_END] = os.pipe()
-            thread = threading.Thread(target=prepared(), args=(self.address, me), name=f"team-{me}", daemon=True)
+            thread = threading.Thread(target=main, args=(self.address, me), name=f"team-{me}", daemon=True)
             self.others.append(thread)
             thread.start()
         # both keep the team alive, as whoever has its address may still call by that
@@ -53,7 +58,7 @@ class Team:
         """In a forked child, into which no other thread came along, the caller does all parts."""
         self.words[BUSY] = 1
         self.others.clear()
-        team.cache_clear()
+        _TEAMS.clear()
 
     def leave(self) -> None:
         """Have the threads end, before the interpreter takes away the code that they are in."""
@@ -65,10 +70,19 @@ class Team:
             thread.join(_LEAVING_S)
 
 
-@functools.cache
-def team(threads: int) -> int:
-    """The address of this process' team of so many threads, the caller's among them; the first call starts them."""
-    return Team(threads).address
+_TEAMS: dict[int, Team] = {}
+
+
+def team(threads: int, main: Callable[[int, int], Any] | None = None) -> int:
+    """The address of this process' team of so many threads, the caller's among them; the first call starts them.
+
+    Args:
+        threads: how many.
+        main: what the others do: ``prepared()``, unless the caller has it from elsewhere.
+    """
+    if threads not in _TEAMS:
+        _TEAMS[threads] = Team(threads, main or prepared())
+    return _TEAMS[threads].address
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Rival, Size, Unavailable, Work
+from kernels.contract import Inputs, Kernel, Rival, Size, Unavailable, Work, item_bytes
 from kernels.language import Schedule, Space, Template, choice, integer, static, template
 
 DEEDS = (
@@ -108,8 +108,8 @@ def baseline(_p, a, out):
         out[i] = a[i] * 2
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
-    return Problem((rng.uniform(0.5, 2, size).astype(dtype),), size)
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
+    return (rng.uniform(0.5, 2, size).astype(dtype),)
 
 
 def reference(a: np.ndarray) -> np.ndarray:
@@ -125,8 +125,8 @@ def out_shape(size: Size) -> tuple[int, ...]:
 
 
 def work(size: Size, dtype: str) -> Work:
-    item_bytes = np.dtype(dtype).itemsize
-    return Work({"add": size[0]}, size[0] * item_bytes, size[0] * item_bytes)
+    item = item_bytes(dtype)
+    return Work({"add": size[0]}, size[0] * item, size[0] * item)
 
 
 def workspace(schedule: Schedule, _size: Size) -> tuple[int, ...]:

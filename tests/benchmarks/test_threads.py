@@ -111,7 +111,7 @@ def test_two_threads_really_share_the_work(folder):
     contestant = of_schedule(folder, source_of(TASK, schedule), schedule)
     compiled = folder.load(contestant.handle)
     size = (512, 512, 512)
-    inputs, out = TASK.definition.problem(size, "float64", np.random.default_rng(1)).inputs, np.empty(size[:2])
+    inputs, out = TASK.definition.problem(size, "float64", np.random.default_rng(1)), np.empty(size[:2])
     scratch = [np.empty(count) for count in workspace_counts(TASK, contestant, size)]
     before_ns = timing.others_ns()
     for _ in range(5):

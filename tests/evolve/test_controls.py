@@ -23,6 +23,7 @@ from evolve.tracker.feedback import feedback
 from evolve.tracker.laps import series
 from evolve.tracker.rule import LapVerdict, decide
 from evolve.tracker.turns import turned
+from evolve.workers import spread
 
 SHARP = Noise((Estimate(1e-4, -2e-4, 4e-4), Estimate(-1e-4, -4e-4, 2e-4)), drift=0.0)
 BUSY = Path(__file__).with_name("noise_of_a_busy_machine.json")
@@ -35,10 +36,10 @@ def setting(seed=0, noise=SHARP, laps=8):
     return Setting(noise, noise, laps, np.random.default_rng(seed))
 
 
-def quiet(seed=0, spread=0.005):
+def quiet(seed=0, scatter=0.005):
     """A machine whose blocks and launches scatter by half a per cent."""
     rng = np.random.default_rng(seed)
-    blocks, launches = rng.normal(0, spread, (3, 40)), rng.normal(0, spread, 20)
+    blocks, launches = rng.normal(0, scatter, (3, 40)), rng.normal(0, scatter, 20)
     return Recorded("a1b2c3d4e5f6", "2026-01-01T00:00:00+00:00", blocks.tolist(), launches.tolist())
 
 
@@ -238,7 +239,7 @@ def test_on_a_quiet_machine_the_rule_is_right(few):
 def test_the_work_may_be_shared():
     noise = rates._Noise(quiet().throughput(), quiet().fresh())
     tasks = [rates._Task(name, range(k, k + 2), noise, 8) for name in ("exponential", "tail_-0.5") for k in (0, 2)]
-    alone, shared = (sorted(map(str, rates._results(tasks, processes))) for processes in (1, 2))
+    alone, shared = (sorted(map(str, spread(rates.tried, tasks, processes))) for processes in (1, 2))
     assert shared == alone
 
 

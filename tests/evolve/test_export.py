@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Kernel, Problem, Size, Work
+from kernels.contract import Inputs, Kernel, Size, Work
 from kernels.language import Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import add, load, mul, store
 
@@ -91,9 +91,9 @@ def variant(schedule):
     return vector if schedule.variant == "vector" else plain
 
 
-def problem(size: Size, dtype: str, rng: np.random.Generator) -> Problem:
+def problem(size: Size, dtype: str, rng: np.random.Generator) -> Inputs:
     a, b = (rng.uniform(0.5, 2, size).astype(dtype) for _ in range(2))
-    return Problem((a, b, np.dtype(dtype).type(rng.uniform(0.5, 2))), size)
+    return a, b, np.dtype(dtype).type(rng.uniform(0.5, 2))
 
 
 def size_of(a: np.ndarray, b: np.ndarray, s: float) -> Size:
@@ -367,7 +367,7 @@ def test_every_kernel_is_exported(store, name, tmp_path):
     text = standalone(store, run.id)
     assert f"\ndef {name}(" in text
     compile(text, "exported.py", "exec")
-    inputs = kernel.problem(kernel.verify_sizes[0], kernel.dtypes[0], np.random.default_rng(0)).inputs
+    inputs = kernel.problem(kernel.verify_sizes[0], kernel.dtypes[0], np.random.default_rng(0))
     assert kernel.size_of(*inputs) == tuple(kernel.verify_sizes[0])
 
 
@@ -381,3 +381,18 @@ np.testing.assert_array_equal(call(a[:, :0], b[:0]), np.zeros((37, 53), T))
 """
     used = python(USE.format(name="matmul", dtype="float32") + use, tmp_path)
     assert used.returncode == 0, used.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_exported_kernel_that_is_told_its_rows_is_right_and_so_is_its_plain_loop(store, tmp_path, threads):
+    run = run_of(store, kernels.get("transpose"), "float32", threads=threads, variant="scalar")
+    (tmp_path / "exported.py").write_text(standalone(store, run.id))
+    use = """
+a = np.random.default_rng(0).uniform(0.5, 2, (37, 210)).astype(T)
+np.testing.assert_array_equal(call(a), a.T)
+"""
+    used = python(USE.format(name="transpose", dtype="float32") + use, tmp_path)
+    assert used.returncode == 0, used.stderr
+    checked = python(tmp_path / "exported.py", tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "x the speed of the plain loop" in checked.stdout

@@ -8,6 +8,7 @@ import pytest
 
 import kernels
 from evolve import standard
+from evolve.budget import Budget
 from evolve.errors import UsageError
 from evolve.store import Machine, open_store
 from evolve.store.testing import new_run
@@ -61,6 +62,23 @@ def test_they_are_chosen_by_kernel():
     [triad] = standard.wanted(["triad"])
     assert triad.request.size[0] * 8 == 64 * 2**20
     assert standard.wanted([]) == standard.STANDARD
+
+
+def test_with_threads_they_are_those_that_threads_can_share():
+    found = standard.wanted([], 2)
+    assert {one.kernel for one in found} == {name for name in kernels.names() if kernels.get(name).split} & {
+        one.kernel for one in standard.STANDARD
+    }
+    assert all(one.request.threads == 2 and one.name.endswith("-2threads") for one in found)
+    assert not {one.name for one in found} & {one.name for one in standard.STANDARD}
+    [one] = standard.shared(Budget.parse("5h"), "night", 3)[:1]
+    assert one.name == "night-triad-float64-64MiB-3threads"
+
+
+def test_a_run_of_several_threads_is_standard_too(store):
+    run = _begun(store, name="bench-triad-float64-64MiB-2threads", threads=2)
+    assert standard.is_standard(run)
+    assert not standard.is_standard(dataclasses.replace(run, threads=1))
 
 
 def test_an_unknown_one_is_started(store, taken):

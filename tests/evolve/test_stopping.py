@@ -1,6 +1,5 @@
 """What more evaluations are worth, and when a search may stop for want of that."""
 
-import gzip
 import json
 import math
 import os
@@ -14,12 +13,11 @@ from known import KnownHarness
 
 from benchmarks.bound import Bound
 from benchmarks.outcome import Crashed, Measured
-from evolve.controls.recorded import load, spaces
 from evolve.controls.stops import GROUNDS, Replay, Stop, Stops, counted, recorded, stop_of, together
 from evolve.early import stopping_early
 from evolve.progress import StopRequest
 from evolve.run import search
-from evolve.search.testing import SYNTHETIC, synthetic_fitness
+from evolve.search.testing import SYNTHETIC, TINY, synthetic_fitness
 from evolve.session import Session, Surroundings
 from evolve.store import Evaluation, Individual, Machine, OutcomeRecord, RunSpec, open_store
 from evolve.tracker.gain import LEAST_MEASURED, WORTH, expected_gain, gain_of
@@ -222,55 +220,11 @@ def test_equal_runs_stop_alike():
     assert replay(ground, 60).individuals == replay(ground, 60).individuals
 
 
-def test_a_space_that_is_exhausted_needs_no_stop(tmp_path):
-    tiny = {"tune_params_keys": ["a", "b"], "cache": {}}
-    for a in range(3):
-        for b in range(3):
-            tiny["cache"][f"{a},{b}"] = {"a": a, "b": b, "time": 1.0 + a + b}
-    space, surface = _loaded(tiny, tmp_path)
-    assert stop_of(Replay(space, surface, "random", np.random.default_rng(0)), budget=200).missed == 0.0
+def test_a_space_that_is_exhausted_needs_no_stop():
+    assert stop_of(Replay(TINY, lambda _: 1.0, "random", np.random.default_rng(0)), budget=200).missed == 0.0
 
 
 # -- recorded spaces ----------------------------------------------------------------------------------------------
-
-
-def _loaded(told, folder):
-    path = folder / "space.json"
-    path.write_text(json.dumps(told))
-    return load(path)
-
-
-RECORDED = {
-    "tune_params_keys": ["x", "kind", "fixed"],
-    "cache": {
-        "1,a,0": {"x": 1, "kind": "a", "fixed": 0, "time": 8.0},
-        "2,a,0": {"x": 2, "kind": "a", "fixed": 0, "time": 4.0},
-        "4,a,0": {"x": 4, "kind": "a", "fixed": 0, "time": "CompilationFailedConfig"},
-        "2,b,0": {"x": 2, "kind": "b", "fixed": 0, "time": 2.0},
-    },
-}
-
-
-def test_a_recorded_space_is_its_rows_and_nothing_else(tmp_path):
-    space, surface = _loaded(RECORDED, tmp_path)
-    assert space.names == ("x", "kind")
-    assert space.size == 4
-    assert surface(space.default) == 0.0
-    assert surface(space.schedule(x=2, kind="b")) == pytest.approx(math.log(4))
-    assert surface(space.schedule(x=4, kind="a")) is None
-    assert "not recorded" in space.is_legal(space.default.replace(x=4, kind="b"))
-
-
-def test_a_recorded_space_may_be_compressed_and_a_folder_lists_them(tmp_path):
-    (tmp_path / "one.json.gz").write_bytes(gzip.compress(json.dumps(RECORDED).encode()))
-    assert [path.name for path in spaces(tmp_path)] == ["one.json.gz"]
-    assert load(tmp_path / "one.json.gz")[0].size == 4
-
-
-@pytest.mark.parametrize("told", [{}, {"tune_params_keys": ["x"], "cache": {}}, {"tune_params_keys": 3}, [1]])
-def test_a_file_that_is_no_recorded_space_is_refused(told, tmp_path):
-    with pytest.raises(ValueError, match=r"space\.json"):
-        _loaded(told, tmp_path)
 
 
 FOLDER = os.environ.get("EVOLVE_RECORDED", "")

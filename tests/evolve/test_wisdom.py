@@ -13,6 +13,7 @@ from benchmarks.machine import fingerprint
 from evolve import wisdom
 from evolve.budget import Budget
 from evolve.errors import UsageError
+from evolve.paths import source_folder
 from evolve.run import Request
 from evolve.starting import start_of
 from evolve.store import Batch, Evaluation, Machine, Publication, RunSpec, open_store
@@ -78,11 +79,11 @@ def elsewhere(tmp_path):
 
 def chosen(size):
     task = Task("triad", size, "float64")
-    return wisdom._chosen(task, wisdom._champions(task, None))[0]
+    return wisdom.chosen(task, wisdom.champions_of(task, None), source_folder()).schedule
 
 
 def test_without_wisdom_the_default_schedule_is_best(url):
-    assert wisdom._champions(Task("triad", (1000,), "float64"), None) == []
+    assert wisdom.champions_of(Task("triad", (1000,), "float64"), None) == []
     assert chosen((1000,)) == TRIAD.space.default
 
 

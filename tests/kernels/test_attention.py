@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def given():
     """Two heads of 100 keys, the last of which do not fill a block, a tile or a panel."""
-    return [value.copy() for value in ATTENTION.problem((2, 100, 20), "float32", np.random.default_rng(0)).inputs[:3]]
+    return [value.copy() for value in ATTENTION.problem((2, 100, 20), "float32", np.random.default_rng(0))[:3]]
 
 
 def attention(folder, q, k, v, causal, **genes):

@@ -5,7 +5,7 @@ import pytest
 
 import kernels
 from kernels.door import Tuned, aligned, inputs_of, scratch
-from kernels.language import SourceFolder, specialise
+from kernels.language import SourceFolder, parallel_of, specialise
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def folder(tmp_path_factory):
 def tuned(folder, name, dtype="float64"):
     kernel = kernels.get(name)
     schedule = kernel.space.default
-    source = specialise(kernel.template(schedule), schedule, dtype)
+    source = parallel_of(specialise(kernel.template(schedule), schedule, dtype), kernel.split or (), 1)
     return Tuned(kernel, schedule, dtype, folder.load(folder.write(source)), source.runtime)
 
 
@@ -103,6 +103,54 @@ def test_a_number_is_a_number(triad):
     np.testing.assert_array_equal(triad(b, b, 2), np.full(3, 3, np.float32))
     with pytest.raises(TypeError, match="s must be a real number, not"):
         triad(b, b, np.ones(3))
+
+
+def test_numbers_of_any_real_kind_are_taken_alike(triad):
+    b = np.ones(3, np.float32)
+    for two in (2.0, 2, np.float32(2), np.float64(2), np.int64(2), True + True):
+        np.testing.assert_array_equal(triad(b, b, two), np.full(3, 3, np.float32))
+    third = np.float32(1) + np.float32(1 / 3)
+    np.testing.assert_array_equal(triad(b, b, 1 / 3), np.full(3, third))
+    for none in ("2", None, 2j, [2.0]):
+        with pytest.raises(TypeError, match="s must be a real number"):
+            triad(b, b, none)
+
+
+@pytest.fixture(scope="module")
+def jacobi2d(folder):
+    return tuned(folder, "jacobi2d")
+
+
+def test_a_whole_number_is_whole(jacobi2d):
+    u = rows(5, 6)
+    for two in (2, np.int64(2), np.int32(2)):
+        np.testing.assert_allclose(jacobi2d(u, two), jacobi2d.kernel.reference(u, 2), rtol=1e-14)
+    with pytest.raises(OverflowError):
+        jacobi2d(u, 2**70)
+    with pytest.raises(ValueError, match="0 sweeps or more"):
+        jacobi2d(u, -1)
+
+
+@pytest.mark.parametrize("kind", ["read-only", "of another byte order", "a list"])
+def test_an_output_of_any_other_kind_is_refused(softmax, kind):
+    out = {"read-only": np.ones((2, 2)), "of another byte order": np.ones((2, 2), ">f8"), "a list": [[1.0]]}[kind]
+    if kind == "read-only":
+        out.flags.writeable = False
+    with pytest.raises(ValueError, match="out must be a writable C-contiguous float64 array"):
+        softmax(rows(2, 2), out=out)
+
+
+def test_an_output_that_overlaps_an_input_in_any_way_is_right(softmax):
+    raw = np.zeros(200)
+    for start in (0, 1, 17, 59, 60):
+        x, out = raw[:60].reshape(6, 10), raw[start : start + 60].reshape(6, 10)
+        x[...] = rows(6, 10)
+        expected = softmax.kernel.reference(x)
+        np.testing.assert_allclose(softmax(x, out=out), expected, rtol=1e-12)
+    x = rows(6, 10)
+    out = np.frombuffer(memoryview(x)).reshape(6, 10)
+    expected = softmax.kernel.reference(x)
+    np.testing.assert_allclose(softmax(x, out=out), expected, rtol=1e-12)
 
 
 def test_shapes_that_do_not_fit_each_other_are_refused(triad):

@@ -50,7 +50,7 @@ def test_signs_zero_and_what_is_no_number_go_their_ways(folder, genes):
 
 def test_no_degree_that_a_command_takes_overflows():
     for dtype, size in itertools.product(HORNER.dtypes, [(2, 1), (1000, 1000), (3, 100_000)]):
-        x, c = HORNER.problem(size, dtype, np.random.default_rng(0)).inputs
+        x, c = HORNER.problem(size, dtype, np.random.default_rng(0))
         assert (x < 1).all()
         assert np.isfinite(HORNER.reference(x, c)).all()
 

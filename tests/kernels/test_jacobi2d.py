@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kernels
-from kernels.language import SourceFolder, specialise
+from kernels.language import SourceFolder, parallel_of, slices, specialise
 
 JACOBI = kernels.get("jacobi2d")
 
@@ -14,12 +14,13 @@ def folder(tmp_path_factory):
     return SourceFolder(tmp_path_factory.mktemp("sources"))
 
 
-def jacobi2d(folder, u, sweeps, **genes):
+def jacobi2d(folder, u, sweeps, threads=1, **genes):
     schedule = JACOBI.space.schedule(**genes)
     source = specialise(JACOBI.template(schedule), schedule, u.dtype.name)
-    compiled = folder.load(folder.write(source))
+    compiled = folder.load(folder.write(parallel_of(source, JACOBI.split, threads)))
     out = np.full_like(u, np.nan)
-    scratch = (np.full(count, np.nan, u.dtype) for count in JACOBI.workspace(schedule, (*u.shape, sweeps)))
+    counts = slices(JACOBI.workspace(schedule, (*u.shape, sweeps)), threads)
+    scratch = (np.full(count, np.nan, u.dtype) for count in counts)
     compiled.function(u, sweeps, out, *scratch, *(int(schedule[name]) for name in source.runtime), *compiled.pointers)
     return out
 
@@ -44,6 +45,17 @@ def test_strips_and_waves_leave_no_seams(folder, depth, height):
     u = np.random.default_rng(0).uniform(0.5, 2, (50, 260))
     out = jacobi2d(folder, u, 11, depth=depth, height=height, strip=64, vectors=1, pad=1)
     np.testing.assert_allclose(out, JACOBI.reference(u, 11), rtol=1e-14)
+
+
+@pytest.mark.parametrize("genes", [{"variant": "loop"}, {"depth": 4, "vectors": 1}], ids=str)
+@pytest.mark.parametrize("sweeps", [1, 2, 3, 9, 40])
+@pytest.mark.parametrize("rows", [1, 2, 3, 50])
+def test_threads_leave_no_seams(folder, genes, sweeps, rows):
+    u = np.random.default_rng(3).uniform(0.5, 2, (rows, 70))
+    alone = jacobi2d(folder, u, sweeps, **genes)
+    np.testing.assert_allclose(alone, JACOBI.reference(u, sweeps), rtol=1e-13)
+    for threads in (2, 3, 7):
+        np.testing.assert_array_equal(jacobi2d(folder, u, sweeps, threads, **genes), alone)
 
 
 @pytest.mark.parametrize("sweeps", [1, 4, 9])

@@ -37,6 +37,15 @@ def blended(_p, x, weights, out):
                 out[n, f, i] = x[n, 0, i] * weights[f, 0]
 
 
+@template("void(T[:, ::1], T[:, ::1], T[::1], intp, intp)", runtime=("by",))
+def turned(p, a, out, scratch, first, last):
+    """Columns as rows; scratch memory takes down which."""
+    for i in range(first, last):
+        for j in range(a.shape[0]):
+            out[i, j] = a[j, i] + p.by
+    scratch[0], scratch[1] = first, last
+
+
 @template("void(T[::1], T[::1])")
 def raising(_p, a, out):
     if a[0] < 0:
@@ -103,6 +112,27 @@ def test_the_second_axis_is_shared_where_the_output_has_one_row(folder, threads)
         out = np.full((images, filters, elements), np.nan)
         compiled.function(x, weights, out, *compiled.pointers)
         np.testing.assert_array_equal(out, x * weights)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_who_is_given_the_whole_output_is_told_its_rows(folder, threads):
+    compiled = loaded(folder, turned, ("whole", "whole"), threads)
+    (count,) = slices((2,), threads)
+    for rows, columns in [(1, 1), (2, 1), (3, 50), (40, 7), (8, 64)]:
+        a = np.random.default_rng(1).random((rows, columns))
+        out, scratch = np.full((columns, rows), np.nan), np.zeros(count)
+        compiled.function(a, out, scratch, 3, *compiled.pointers)
+        np.testing.assert_array_equal(out, a.T + 3)
+        parts = sorted(map(tuple, scratch.reshape(threads, -1)[:, :2]))
+        taken = [row for first, last in parts for row in range(int(first), int(last))]
+        assert taken == list(range(columns))
+
+
+def test_one_build_names_all_rows_for_all_schedules_of_a_signature():
+    one, other = (parallel_of(specialise(turned, {"by": by}, "float64"), ("whole", "whole"), 1) for by in (1, 2))
+    assert one.key == other.key
+    assert one.runtime == ("by",)
+    assert one.pointers == (specialise(turned, {"by": 1}, "float64"),)
 
 
 @pytest.mark.parametrize(("dtype", "rows"), [("float32", 16), ("float64", 8)])

@@ -90,7 +90,7 @@ def test_some_of_the_rows_are_right(folder, genes):
 def test_a_structure_has_the_size_that_was_asked_for(name):
     kernel = kernels.get(name)
     for size in ((300, 8), (9, 4), (1, 3), (50, 120)):
-        data, indices, indptr, x = kernel.problem(size, "float64", np.random.default_rng(0)).inputs
+        data, indices, indptr, x = kernel.problem(size, "float64", np.random.default_rng(0))
         assert data.size == size[0] * size[1]
         assert indices.min() >= 0
         assert indices.max() < x.size
@@ -100,7 +100,7 @@ def test_a_structure_has_the_size_that_was_asked_for(name):
 def test_a_band_is_narrow_a_mesh_local_and_a_power_law_is_neither():
     rows, spans, longest = 2500, {}, {}
     for name in ("spmv", "spmv_mesh", "spmv_powerlaw"):
-        _, indices, indptr, _ = kernels.get(name).problem((rows, 8), "float64", np.random.default_rng(0)).inputs
+        _, indices, indptr, _ = kernels.get(name).problem((rows, 8), "float64", np.random.default_rng(0))
         away = abs(indices - np.repeat(np.arange(rows), np.diff(indptr)))
         spans[name], longest[name] = np.median(np.minimum(away, rows - away)), np.diff(indptr).max()
     assert spans["spmv"] <= 4 < spans["spmv_mesh"] <= 50 < spans["spmv_powerlaw"]

@@ -1,0 +1,181 @@
+"""``python -m benchmarks.suites.strategies``: our strategies and other packages' tuners on recorded spaces."""
+
+# ruff: noqa: PLC0415 - what takes long to import waits until the command runs: its help is instant
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evolve.cli import options
+from evolve.cli.main import reported
+from evolve.cli.options import Output
+from evolve.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evolve.replay.landscape import Landscape
+    from evolve.rivalry.entrants import Field
+    from evolve.rivalry.rounds import Terms
+    from evolve.rivalry.standings import Standings
+
+PROGRAM = "python -m benchmarks.suites.strategies"
+RECORDED = "EVOLVE_RECORDED"
+"""Of the environment: a folder of recorded spaces, for who names none."""
+
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@options.command("strategies", f"{PROGRAM} spaces/ --seeds 100 --results benchmarks/RESULTS.md")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[FILE|FOLDER]...")
+@click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="Runs of each on each space.")
+@click.option("--budget", type=click.IntRange(2), default=200, show_default=True, help="Evaluations of a run.")
+@click.option("--ours", default="genetic", show_default=True, metavar="A,B", help="Strategies, or path.py:Class.")
+@click.option("--rivals", default="all", show_default=True, metavar="A,B", help="Other packages' tuners; or none.")
+@click.option(
+    "--control-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.15,
+    show_default=True,
+    help="Share of our evaluations that are random draws, as in a run; each strategy plays without them too.",
+)
+@click.option("--results", type=_file, metavar="FILE", help="Rewrite this Markdown file's part on strategies.")
+@click.option("--picture", type=_file, metavar="FILE", help="Write a page with pictures and figures.")
+@options.json_option
+@options.quiet_option
+def command(  # noqa: PLR0913 - one parameter an option
+    *,
+    files: tuple[Path, ...],
+    seeds: int,
+    budget: int,
+    ours: str,
+    rivals: str,
+    control_share: float,
+    results: Path | None,
+    picture: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Play recorded spaces: our strategies against other packages' tuners.
+
+    Everybody gets the same spaces, the same count of new legal schedules and the same seeds, on all cores. What was
+    played is kept in your cache folder: an interrupted comparison goes on where it stopped, and only what has changed
+    is played again. Packages that are not installed are named and left out.
+    """
+    from evolve.report import rivalry
+    from evolve.rivalry.entrants import field_of
+    from evolve.rivalry.rounds import Terms
+
+    targets = _Targets(results, picture)
+    targets.check()
+    field = field_of(_listed(ours), _rivals(rivals), control_share)
+    output = Output(as_json, quiet)
+    found = _played(field, _landscapes(files), Terms(seeds, budget), output)
+    output.result(found.as_dict(), rivalry.text(found))
+    targets.write(found, output)
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """Files that were asked for."""
+
+    results: Path | None
+    picture: Path | None
+
+    def check(self) -> None:
+        """What cannot be written must fail before an hour of playing, not after it."""
+        for path in (self.results, self.picture):
+            if path is not None and not os.access(path.absolute().parent, os.W_OK):
+                raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
+
+    def write(self, found: Standings, output: Output) -> None:
+        """Write them, and say where they lie."""
+        from evolve.report import rivalry, rivalry_page
+        from evolve.report.parts import put
+
+        made = _made()
+        if self.results:
+            put(self.results, rivalry.markdown(found, made))
+            output.note(f"results  {self.results}")
+        if self.picture:
+            output.note(f"picture  {rivalry_page.write(found, made, self.picture)}")
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _rivals(names: str) -> list[str]:
+    from benchmarks.suites.rivals_search import RIVALS
+
+    return [*RIVALS] if names == "all" else [] if names == "none" else _listed(names)
+
+
+def _landscapes(given: Sequence[Path]) -> dict[Path, Landscape]:
+    """The spaces in files and folders; each is read here once, so that what is damaged is told before anybody plays."""
+    from evolve.replay.read import read, spaces
+
+    folder = os.environ.get(RECORDED)
+    named = given or ([Path(folder)] if folder else [])
+    files = [file for path in named for file in (spaces(path) if path.is_dir() else [path])]
+    if not files:
+        where = f"no recorded space in {', '.join(map(str, named))}" if named else "no recorded space is named"
+        raise UsageError(where, f"name files or folders, or a folder in {RECORDED}; `evolve record` makes them")
+    found = {file.absolute(): read(file) for file in files}
+    names = [landscape.name for landscape in found.values()]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"two recorded spaces are called {twice}", "rename a file: tables tell them apart by name")
+    return found
+
+
+def _played(field: Field, landscapes: dict[Path, Landscape], terms: Terms, output: Output) -> Standings:
+    from evolve.paths import cache_folder
+    from evolve.report.terminal import steps
+    from evolve.rivalry.rounds import Pairing, play_all
+    from evolve.rivalry.standings import standings_of
+
+    for line in field.missing:
+        output.note(f"left out: {line}")
+    folder = cache_folder() / "strategies"
+    pairings = [Pairing.of(entrant, file, terms.budget, folder) for file in landscapes for entrant in field.entrants]
+    try:
+        with steps(is_quiet=output.is_quiet) as say:
+            courses = play_all(pairings, terms, say)
+    except KeyboardInterrupt:
+        output.note(f"what was played is kept in {folder}: the same command goes on")
+        raise
+    return standings_of(field, landscapes, courses, terms)
+
+
+def _made() -> dict[str, str]:
+    """How figures were made: when, on what, with which packages."""
+    from datetime import UTC, datetime
+
+    from benchmarks.machine import fingerprint
+    from benchmarks.suites.rivals_search import installed
+
+    here = fingerprint()
+    versions = dict.fromkeys(f"{rival.distribution} {rival.version}" for rival in installed())
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{here.cpu} ({here.llvm_cpu}), {here.logical_cores} cores",
+        "versions": ", ".join([f"python {here.versions['python']}", *versions]),
+    }
+
+
+def main() -> None:
+    """The command as a program of its own."""
+    try:
+        command.main(prog_name=PROGRAM, standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort, and it reports
+        sys.exit(reported(error))
+
+
+if __name__ == "__main__":
+    main()

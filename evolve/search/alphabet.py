@@ -1,0 +1,138 @@
+"""Genomes by the thousand: rows of value indices, made canonical, checked and told apart a column at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evolve.genome import genome_of, schedule_of
+from kernels.language.space import near_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from kernels.language.space import Constraint, Schedule, Space
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+"""``(n, genes)``: a genome a row."""
+
+_MOST_VERDICTS = 1_000_000
+_SALT = 20_130_901
+
+
+def salts(count: int) -> NDArray[np.uint64]:
+    """Odd numbers of 64 bits, always the same ones: a row's sum of products with them is as good as its own name."""
+    return np.random.default_rng(_SALT).integers(1 << 63, size=count, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+
+class Alphabet:
+    """What the genomes of a space are made of.
+
+    Attributes:
+        space: where the genomes come from.
+        counts: ``(genes,)`` values of each parameter.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.counts = np.array([len(p.values) for p in space.parameters])
+        self._pinned = np.array([p.values.index(p.default) for p in space.parameters])
+        self._conditions = _conditions(space)
+        self._rules = [_Rule(space, constraint) for constraint in space.constraints]
+        self._salts = salts(len(self.counts))
+        self._near: dict[tuple[int, int], list[int]] = {}
+
+    def rows(self, schedules: Iterable[Schedule]) -> Rows:
+        """The genomes of canonical schedules."""
+        genomes = [genome_of(self.space, schedule) for schedule in schedules]
+        return np.array(genomes, dtype=np.int64).reshape(-1, len(self.counts))
+
+    def schedule(self, row: Sequence[int] | Rows) -> Schedule:
+        """What a row says."""
+        return schedule_of(self.space, tuple(int(index) for index in row))
+
+    def active(self, rows: Rows) -> NDArray[np.bool_]:
+        """``(n, genes)``: which genes have a meaning where they stand."""
+        active = np.ones(rows.shape, dtype=bool)
+        for gene, other, allowed in self._conditions:
+            active[:, gene] &= allowed[rows[:, other]]
+        return active
+
+    def canonical(self, rows: Rows) -> Rows:
+        """The rows with inactive genes at their defaults."""
+        return np.where(self.active(rows), rows, self._pinned) if self._conditions else rows
+
+    def legal(self, rows: Rows) -> NDArray[np.bool_]:
+        """``(n,)``: which canonical rows keep all constraints."""
+        legal = np.ones(len(rows), dtype=bool)
+        for rule in self._rules:
+            legal[legal] = rule.holds(rows[legal])
+        return legal
+
+    def keys(self, rows: Rows) -> NDArray[np.uint64]:
+        """``(n,)``: a number for each row, equal for equal rows; two others agree once in 2^64 pairs."""
+        return (rows.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+
+    def random(self, rng: np.random.Generator, count: int) -> Rows:
+        """Legal ones among ``count`` rows drawn gene by gene, so up to ``count``."""
+        drawn = self.canonical(rng.integers(self.counts, size=(count, len(self.counts))))
+        return drawn[self.legal(drawn)]
+
+    def neighbours(self, row: Rows) -> Rows:
+        """Legal rows one small step from ``row``, as ``Space.neighbours`` has them."""
+        steps = [
+            (gene, value)
+            for gene in np.flatnonzero(self.active(row[None])[0]).tolist()
+            for value in self._near_indices(gene, int(row[gene]))
+        ]
+        near = np.repeat(row[None], len(steps), axis=0)
+        for k, (gene, value) in enumerate(steps):
+            near[k, gene] = value
+        near = self.canonical(near)
+        return near[self.legal(near)]
+
+    def _near_indices(self, gene: int, index: int) -> list[int]:
+        if (gene, index) not in self._near:
+            parameter = self.space.parameters[gene]
+            near = near_values(parameter, parameter.values[index])
+            self._near[gene, index] = [parameter.values.index(value) for value in near]
+        return self._near[gene, index]
+
+
+class _Rule:
+    """A constraint that remembers what it said: to ask it once costs a microsecond, and most of a brood is alike."""
+
+    def __init__(self, space: Space, constraint: Constraint) -> None:
+        self._predicate = constraint.predicate
+        self._places = [space.names.index(name) for name in constraint.names]
+        self._values = [space.parameters[k].values for k in self._places]
+        self._salts = salts(len(self._places))
+        self._verdicts: dict[int, bool] = {}
+
+    def holds(self, rows: Rows) -> NDArray[np.bool_]:
+        named = rows[:, self._places]
+        keys = (named.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        distinct, first, back = np.unique(keys, return_index=True, return_inverse=True)
+        if len(self._verdicts) > _MOST_VERDICTS:
+            self._verdicts.clear()
+        said = [self._verdict(key, at, named) for key, at in zip(distinct.tolist(), first.tolist(), strict=True)]
+        return np.array(said, dtype=bool)[back]
+
+    def _verdict(self, key: int, at: int, named: Rows) -> bool:
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            values = (values[k] for values, k in zip(self._values, named[at].tolist(), strict=True))
+            verdict = self._verdicts[key] = bool(self._predicate(*values))
+        return verdict
+
+
+def _conditions(space: Space) -> list[tuple[int, int, NDArray[np.bool_]]]:
+    """Gene, the gene that it depends on, and with which values of that it has a meaning."""
+    return [
+        (gene, space.names.index(name), np.array([value in allowed for value in space.by_name[name].values]))
+        for gene, parameter in enumerate(space.parameters)
+        for name, allowed in parameter.when.items()
+    ]

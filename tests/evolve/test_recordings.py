@@ -1,0 +1,369 @@
+"""Recorded spaces in files: what each kind says, and how one is measured, killed, and gone on with."""
+
+import gzip
+import itertools
+import json
+import math
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from known import BASELINE_S, KnownHarness
+
+from benchmarks.exchange import ContestantFailedError
+from benchmarks.outcome import Crashed, Measured, Noisy, Samples
+from evolve.errors import EvolveError, UsageError
+from evolve.progress import StopRequest
+from evolve.replay.journal import Journal, Line
+from evolve.replay.read import read, spaces
+from evolve.replay.record import BEST, Around, RecordingInterrupted, listed, recorded
+from evolve.replay.recording import Recording, Subject, Timing
+from evolve.search.exhaustive import every
+from kernels import get
+from kernels.language.space import Schedule, choice, integer
+
+FOLDER = os.environ.get("EVOLVE_RECORDED", "")
+
+
+# ---- files
+
+
+CACHE = {
+    "kernel_name": "axpy",
+    "device_name": "a GPU",
+    "tune_params_keys": ["x", "kind", "fixed", "class", "on"],
+    "cache": {
+        "1,a": {"x": 1, "kind": "a", "fixed": 0, "class": 8, "on": False, "time": 8.0},
+        "2,a": {"x": 2, "kind": "a", "fixed": 0, "class": 4, "on": True, "time": 4.0},
+        "4,a": {"x": 4, "kind": "a", "fixed": 0, "class": 4, "on": True, "time": "CompilationFailedConfig"},
+        "2,b": {"x": 2, "kind": "b", "fixed": 0, "class": 8, "on": False, "time": 2.0},
+    },
+}
+
+
+def result(x, value, unit="ms", invalidity="correct"):
+    measured = [{"name": "GFLOP/s", "value": 7.0, "unit": ""}, {"name": "time", "value": value, "unit": unit}]
+    return {"configuration": {"x": x}, "measurements": measured, "invalidity": invalidity, "objectives": ["time"]}
+
+
+T4 = {
+    "schema_version": "1.0.0",
+    "results": [
+        result(1, 8.0),
+        result(2, 4000, "us"),
+        result(3, "", invalidity="constraints"),
+        result(4, "RuntimeFailedConfig", invalidity="runtime"),
+    ],
+}
+
+
+def subject(**changes):
+    given = {
+        "kernel": "triad", "size": (1000,), "dtype": "float64", "threads": 1, "policy": "hot", "space": "small",
+        "machine": "cafe", "cpu": "a CPU", "versions": {"numba": "0.68"}, **changes,
+    }  # fmt: skip
+    return Subject(**given)
+
+
+def recording():
+    genes = [choice("variant", ("plain", "tiled"), ""), integer("tile", (2, 4), "", when={"variant": ("tiled",)})]
+    schedules = [{"variant": "plain", "tile": 2}, {"variant": "tiled", "tile": 2}, {"variant": "tiled", "tile": 4}]
+    timings = [Timing(1.23456e-5, 0.012345), Timing(None, outcome="Wrong"), Timing(0.5, 0.001)]
+    found = dict(zip(map(Schedule, schedules), timings, strict=True))
+    return Recording(subject(), "2026-01-01T00:00:00+00:00", 0.25, tuple(genes), found)
+
+
+def written(told, folder, name="space.json"):
+    path = folder / name
+    raw = json.dumps(told).encode()
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return path
+
+
+def test_a_cache_is_its_rows_and_nothing_else(tmp_path):
+    known = read(written(CACHE, tmp_path))
+    assert (known.name, known.space.size, known.failed) == ("space", 4, 1)
+    assert known.space.names == ("x", "kind", "p_class", "on"), "what never changes is left out"
+    assert [p.kind for p in known.space.parameters] == ["integer", "choice", "integer", "flag"]
+    assert known.times_s[known.space.schedule(x=2, kind="b")] == 2e-3
+    assert known.result(known.space.schedule(x=2, kind="b")).fitness == pytest.approx(math.log(2))
+    assert "not recorded" in known.space.is_legal(known.space.default.replace(x=4, kind="b"))
+    assert "axpy on a GPU" in known.source
+
+
+def test_t4_knows_units_and_leaves_out_what_was_forbidden(tmp_path):
+    known = read(written(T4, tmp_path))
+    assert {schedule.x: time_s for schedule, time_s in known.times_s.items()} == {1: 8e-3, 2: 4e-3, 4: None}
+
+
+def test_our_own_file_keeps_conditions_and_digits(tmp_path):
+    recording().write(tmp_path / "own.json.gz")
+    known = read(tmp_path / "own.json.gz")
+    assert [*known.times_s.values()] == [1.235e-5, None, 0.5]
+    assert known.space.canonical({"variant": "plain", "tile": 4}) == {"variant": "plain", "tile": 2}
+    assert known.source == "triad 1000 float64, 1 thread, hot caches, on a CPU (cafe), 2026-01-01"
+    assert (tmp_path / "own.json.gz").read_bytes() == _written_again(tmp_path)
+
+
+def _written_again(folder):
+    recording().write(folder / "again.json.gz")
+    return (folder / "again.json.gz").read_bytes()
+
+
+def test_our_own_file_gives_back_the_recording():
+    plain = json.loads(json.dumps(recording().as_dict()))
+    again = Recording.from_dict(plain)
+    assert again.subject == recording().subject
+    assert [timing.outcome for timing in again.timings.values()] == ["Measured", "Wrong", "Measured"]
+    assert Recording.from_dict(json.loads(json.dumps(again.as_dict()))) == again
+
+
+def test_twenty_thousand_schedules_take_less_than_half_a_megabyte(tmp_path):
+    rng = np.random.default_rng(0)
+    genes = [integer(name, range(10), "") for name in "abcde"]
+    rows = itertools.islice(itertools.product(range(10), repeat=5), 20_000)
+    schedules = [Schedule(dict(zip("abcde", row, strict=True))) for row in rows]
+    timings = [Timing(*pair) for pair in zip(rng.lognormal(-6, 1, 20_000), rng.uniform(0, 0.1, 20_000), strict=True)]
+    found = dict(zip(schedules, timings, strict=True))
+    Recording(subject(), "", 1.0, tuple(genes), found).write(tmp_path / "large.json.gz")
+    assert (tmp_path / "large.json.gz").stat().st_size < 500_000
+    assert read(tmp_path / "large.json.gz").space.size == 20_000
+
+
+def test_files_may_be_compressed_and_a_folder_lists_them(tmp_path):
+    path = written(CACHE, tmp_path, "one.json.gz")
+    path.rename(tmp_path / "two.json")
+    written(T4, tmp_path, "one.json.gz")
+    assert [found.name for found in spaces(tmp_path)] == ["one.json.gz", "two.json"]
+    assert read(tmp_path / "two.json").space.size == 4, "what is compressed shows in the file, not in its name"
+
+
+OWN = recording().as_dict()
+
+
+@pytest.mark.parametrize(
+    ("told", "error", "said"),
+    [
+        ({}, UsageError, "no recorded space"),
+        ([1], UsageError, "no recorded space"),
+        ({"tune_params_keys": ["x"], "cache": {}}, EvolveError, "nothing to search"),
+        ({"tune_params_keys": 3, "cache": {}}, EvolveError, "damaged"),
+        ({"tune_params_keys": ["x"], "cache": {"1": {"x": 1}}}, EvolveError, "damaged"),
+        ({"tune_params_keys": ["x"], "cache": {"1": {"x": 1, "time": "no"}, "2": {"x": 2, "time": "no"}}},
+         EvolveError, "no configuration that was measured"),
+        ({"results": []}, EvolveError, "nothing to search"),
+        ({**T4, "schema_version": "2.0.0"}, EvolveError, "T4 of version 2.0.0"),
+        ({"results": [result(1, 1.0, "W"), result(2, 1.0, "W")]}, EvolveError, "no times"),
+        ({**OWN, "schema": 2}, EvolveError, "has schema 2, this version reads 1: update evolve"),
+        ({**OWN, "times_s": [1.0, 2.0]}, EvolveError, "incomplete, with 2 of 3 schedules"),
+        ({**OWN, "genes": {"variant": [0, 1, 1], "tile": [0, 0, 7]}}, EvolveError, "damaged"),
+        ({**OWN, "parameters": None}, EvolveError, "damaged"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_replayed_is_told_in_a_line(told, error, said, tmp_path):
+    with pytest.raises(error) as caught:
+        read(written(told, tmp_path))
+    assert said in str(caught.value)
+    assert "space.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(0, 400), st.binary(max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_file_never_crashes_the_reader(tmp_path_factory, at, junk):
+    path = tmp_path_factory.mktemp("damaged") / "space.json.gz"
+    recording().write(path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:at] + junk + raw[at + len(junk) :] if junk else raw[:at])
+    try:
+        assert read(path).times_s
+    except EvolveError as error:
+        assert "space.json.gz" in str(error)  # noqa: PT017 - most damage is noticed, but not all can be
+
+
+@pytest.mark.skipif(not FOLDER, reason="EVOLVE_RECORDED names no folder of recorded spaces")
+def test_real_caches_are_whole():
+    sizes = {"convolution_W6600": 4362, "convolution_W7800": 4362, "dedispersion_W6600": 11130, "gemm_RTX_Titan": 17956}
+    known = [read(path) for path in spaces(Path(FOLDER))]
+    assert known
+    assert all(one.space.size == sizes.get(one.name, one.space.size) for one in known)
+
+
+# ---- recording
+
+
+SPACE = get("triad").space.restricted(
+    {"variant": ("vector", "loop", "buffered"), "into": ("all",), "distance": (512,), "block": (2048,), "lanes": (4, 8)}
+)
+SCHEDULES = [*every(SPACE)]
+KEYS = [*dict.fromkeys(KnownHarness().plan(schedule).key for schedule in SCHEDULES)]
+
+
+class HonestHarness(KnownHarness):
+    """Knows both sides of a race; ``odd`` is what it says the first ``times`` of some keys, ``slow`` takes two."""
+
+    def __init__(self, stop=None, stop_after=None, odd=(), times=1, slow=None):
+        super().__init__(stop, stop_after)
+        self.odd, self.times, self.said, self.slow = dict(odd), times, Counter(), slow
+
+    def seconds(self, contestant):
+        if contestant.schedule is None:
+            return BASELINE_S
+        key = key_of(contestant.schedule)
+        return 2 * BASELINE_S if key == self.slow else self.time_s({"key": key})
+
+    def measure(self, built, incumbent):
+        key = built.plan.key
+        self.measured.append(key)
+        if len(self.measured) == self.stop_after:
+            self.stop.is_set = True
+        self.said[key] += 1
+        if key in self.odd and self.said[key] <= self.times:
+            return self.odd[key]
+        samples = self.pair(built.plan.contestant, incumbent.contestant, None)
+        ratio = math.log(samples.incumbent_s[0] / samples.candidate_s[0])
+        return Measured(time_s=samples.candidate_s[0], log_ratio=ratio, samples=samples)
+
+    def pair(self, candidate, incumbent, _rules):
+        return Samples((self.seconds(candidate),) * 6, (self.seconds(incumbent),) * 6, 1)
+
+
+def key_of(schedule):
+    return KnownHarness().plan(schedule).key
+
+
+def carried_out(path, harness=None, stop=None, **changes):
+    around = Around(harness or HonestHarness(), Journal.beside(path), lambda _line: None, stop or StopRequest())
+    return recorded(subject(**changes), SPACE, SCHEDULES, around)
+
+
+def test_each_schedule_has_its_time_whatever_it_was_raced_against(tmp_path):
+    for anchor, slow in (("default", None), ("baseline", key_of(get("triad").space.default))):
+        harness = HonestHarness(slow=slow)
+        made = carried_out(tmp_path / f"{anchor}.json", harness)
+        assert [*made.timings] == SCHEDULES
+        for schedule, timing in made.timings.items():
+            assert timing.time_s == pytest.approx(harness.seconds(harness.plan(schedule).contestant))
+        assert made.baseline_s == BASELINE_S
+        assert Journal.beside(tmp_path / f"{anchor}.json").heading.anchor == anchor
+
+
+def test_what_runs_the_same_code_is_measured_once(tmp_path):
+    harness = HonestHarness()
+    made = carried_out(tmp_path / "r.json", harness)
+    keys = {key_of(schedule) for schedule in SCHEDULES}
+    assert len(keys) < len(SCHEDULES)
+    assert len(harness.measured) == len(keys) + 1, "the default, as the anchor, once more"
+    assert len({timing.time_s for timing in made.timings.values()}) <= len(keys)
+
+
+def test_failures_have_their_class_and_noise_a_second_chance(tmp_path):
+    crashed, noisy = KEYS[3], KEYS[40]
+    hogged = Noisy("hogs", samples=Samples((7.0,) * 6, (1.0,) * 6, 1))
+    for times, expected in ((1, "Measured"), (9, "Noisy")):
+        harness = HonestHarness(odd={crashed: Crashed("SIGSEGV"), noisy: hogged}, times=times)
+        found = carried_out(tmp_path / f"{times}.json", harness).timings
+        outcomes = {key_of(schedule): timing.outcome for schedule, timing in found.items()}
+        assert (outcomes[crashed], outcomes[noisy]) == ("Crashed", expected)
+        assert [key for key in KEYS if outcomes[key] != "Measured"] == [crashed, noisy][: 1 + (times > 1)]
+        assert all((timing.time_s is None) == (timing.outcome == "Crashed") for timing in found.values())
+
+
+def test_the_best_are_measured_again_and_that_counts(tmp_path):
+    """One that was lucky in its race, and one that fails when it matters."""
+    lucky, failing = KEYS[11], KEYS[30]
+
+    class Lucky(HonestHarness):
+        def pair(self, candidate, incumbent, rules):
+            key = key_of(candidate.schedule)
+            if rules is None and key in (lucky, failing):
+                return Samples((1e-3,) * 6, (1.0,) * 6, 1)
+            if key == failing:
+                raise ContestantFailedError("Crashed: SIGSEGV")
+            return super().pair(candidate, incumbent, rules)
+
+    made = carried_out(tmp_path / "r.json", Lucky())
+    for schedule, timing in made.timings.items():
+        if key_of(schedule) == failing:
+            assert (timing.time_s, timing.outcome) == (None, "Crashed")
+        else:
+            assert timing.time_s == pytest.approx(HonestHarness().time_s({"key": key_of(schedule)}))
+    assert sum(line.is_confirmed for line in Journal.beside(tmp_path / "r.json").lines.values()) >= BEST
+
+
+def test_an_interrupted_recording_goes_on_to_the_same_end(tmp_path):
+    whole = carried_out(tmp_path / "whole.json")
+    target = tmp_path / "parts.json"
+    for stop_after in (1, 5, 20):
+        stop = StopRequest()
+        with pytest.raises(RecordingInterrupted, match=r"parts\.json is interrupted, what it measured is kept: go on"):
+            carried_out(target, HonestHarness(stop, stop_after), stop)
+    assert 20 <= len(Journal.beside(target).lines) < len(SCHEDULES)
+    assert carried_out(target).timings == whole.timings
+
+
+@given(st.floats(0, 1))
+@settings(max_examples=12, deadline=None)
+def test_a_recording_killed_at_any_byte_goes_on_to_the_same_end(tmp_path_factory, share):
+    folder = tmp_path_factory.mktemp("killed")
+    whole = carried_out(folder / "r.json")
+    journal = folder / "r.json.journal"
+    raw = journal.read_bytes()
+    journal.write_bytes(raw[: int(share * len(raw))])
+    assert carried_out(folder / "r.json").timings == whole.timings
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "float32"}, {"size": (9,)}, {"machine": "beef"}, {"versions": {}}])
+def test_a_journal_of_something_else_is_refused(changes, tmp_path):
+    carried_out(tmp_path / "r.json")
+    with pytest.raises(UsageError, match=r"was begun with .* times of two do not mix"):
+        carried_out(tmp_path / "r.json", **changes)
+
+
+def test_a_kernel_that_has_changed_is_refused(tmp_path):
+    class Changed(HonestHarness):
+        def plan(self, schedule):
+            return replace(super().plan(schedule), key=f"new {key_of(schedule)}")
+
+    carried_out(tmp_path / "r.json")
+    with pytest.raises(UsageError, match="another version of the kernel: times of two do not mix"):
+        carried_out(tmp_path / "r.json", Changed())
+
+
+def test_a_damaged_journal_says_where(tmp_path):
+    carried_out(tmp_path / "r.json")
+    journal = tmp_path / "r.json.journal"
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([*lines[:4], "not a line", *lines[5:]]) + "\n")
+    with pytest.raises(EvolveError, match=r"line 5 of .*journal is damaged"):
+        Journal(journal)
+
+
+def test_a_later_line_replaces_an_earlier_one(tmp_path):
+    carried_out(tmp_path / "r.json")
+    journal = Journal.beside(tmp_path / "r.json")
+    journal.add(Line(3, "k", Timing(9.0, 0.5), is_confirmed=True))
+    assert Journal.beside(tmp_path / "r.json").lines == journal.lines
+    assert journal.lines[3].timing.time_s == 9.0
+
+
+# ---- which schedules
+
+
+def test_a_small_space_is_the_kernels_own_with_fewer_values():
+    space, schedules = listed(get("softmax"), "small")
+    assert len(set(schedules)) == len(schedules) == space.size
+    assert all(get("softmax").space.is_legal(schedule) is None for schedule in schedules)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "part", "said"), [("triad", "small", "no small space"), ("matmul", "all", "no day")]
+)
+def test_a_space_that_cannot_be_recorded_is_refused(kernel, part, said):
+    with pytest.raises(UsageError, match=said):
+        listed(get(kernel), part)
