@@ -40,7 +40,7 @@ class KernelTestCase:
 
     Attributes:
         kernel: the kernel under test.
-        random_schedules: how many are built and run for each dtype, besides the default one.
+        random_schedules: how many are built and run for each dtype at least, besides the default one.
         seed: of schedules and inputs.
     """
 
@@ -53,13 +53,18 @@ class KernelTestCase:
         if "dtype" in metafunc.fixturenames:
             metafunc.parametrize("dtype", self.kernel.dtypes)
 
-    def schedules(self) -> list[Schedule]:
-        """The default schedule and random ones, which take turns at the values of the genes that switch others."""
-        space, rng = self.kernel.space, np.random.default_rng(self.seed)
+    def schedules(self, dtype: str) -> list[Schedule]:
+        """The default schedule and random ones, others for each dtype.
+
+        They take turns at the values of the genes that switch others, and are so many that each value has its turn.
+        """
+        space, dtypes = self.kernel.space, self.kernel.dtypes
         switches = {name for parameter in space.parameters for name in parameter.when}
         settings = [{name: value} for name in sorted(switches) for value in space.by_name[name].values] or [{}]
-        drawn = (next(_legal(space, rng, setting)) for setting in islice(cycle(settings), self.random_schedules))
-        return [space.default, *drawn]
+        number, which = max(self.random_schedules, -(-len(settings) // len(dtypes))), dtypes.index(dtype)
+        rng = np.random.default_rng([self.seed, which])
+        turns = islice(cycle(settings), which * number, (which + 1) * number)
+        return [space.default, *(next(_legal(space, rng, setting)) for setting in turns)]
 
     def source(self, schedule: Schedule, dtype: str) -> Source:
         """The specialised source of a schedule."""
@@ -162,7 +167,7 @@ class KernelTestCase:
 
     def test_specialising_is_deterministic(self, dtype: str) -> None:
         """The same schedule always makes the same text."""
-        for schedule in self.schedules():
+        for schedule in self.schedules(dtype):
             assert self.source(schedule, dtype) == self.source(schedule, dtype)
 
     def test_a_source_is_compiled_once_and_found_on_disk(self, tmp_path: Path) -> None:
@@ -180,7 +185,7 @@ class KernelTestCase:
         """The default and random ones, at every awkward size, on one thread and shared by several."""
         folder = SourceFolder(tmp_path)
         trials = self.trials(dtype)
-        for schedule in self.schedules():
+        for schedule in self.schedules(dtype):
             source = self.source(schedule, dtype)
             for threads in (1, *TEAMS) if self.kernel.split else (1,):
                 compiled = folder.load(folder.write(parallel_of(source, self.kernel.split or (), threads)))

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from evolve.search.protocol import Proposal
 
+FIRST_SLOTS = 60
+"""The draws that so many slots owe come first, three to every proposal of the search: they are its first population."""
+_FIRST_SHARE = 0.75
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,8 +26,9 @@ if TYPE_CHECKING:
 class ControlArm:
     """A strategy around another: some slots of every ask are control draws, the others are the wrapped strategy's.
 
-    Which slots is fixed: after ``m`` slots there were ``ceil(m * share)`` control draws, the first slot among them.
-    The draws come from ``rng`` alone, so equal seeds give equal control arms whatever the strategy. They are i.i.d.:
+    Which slots is fixed: the draws of the first 60 slots come first, mixed with some of the search's proposals; from
+    then on there were ``ceil(m * share)`` of them after ``m`` slots. A search that begins with random schedules takes
+    them for its own, so that they cost it little. The draws come from ``rng`` alone, so equal seeds give equal control arms whatever the strategy. They are i.i.d.:
     one may repeat a schedule that was already tried, whose outcome is then to be used again. A proposal of the
     wrapped strategy that a control draw anticipated is dropped, and is told like any other.
 
@@ -65,7 +70,12 @@ class ControlArm:
         self.strategy.tell(results)
 
     def _is_control(self, slot: int) -> bool:
-        return math.ceil((slot + 1) * self._share) > math.ceil(slot * self._share)
+        return self._owed(slot + 1) > self._owed(slot)
+
+    def _owed(self, slots: int) -> int:
+        """Control draws among the first ``slots``."""
+        first = min(math.ceil(_FIRST_SHARE * slots), math.ceil(FIRST_SLOTS * self._share)) if self._share else 0
+        return max(first, math.ceil(slots * self._share))
 
     def _draw(self) -> Proposal:
         drawn = self._space.sample(self._rng)

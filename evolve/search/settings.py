@@ -27,8 +27,8 @@ class Settings:
     children: int = 2000
     exploit: float = 0.0
     surrogate: bool = True
-    feasibility: bool = True
-    linked: bool = True
+    feasibility: bool = False
+    linked: bool = False
     credit: bool = True
     # experiments
     reach: float = 1.0
@@ -40,7 +40,7 @@ class Settings:
     steps: int = 12
     refit: int = 4
     limit: int = 300
-    worst: bool = False
+    worst: bool = True
     without: str = ''
     wander: float = 0.0
     sceptic: float = 0.0

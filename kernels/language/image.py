@@ -1,6 +1,6 @@
 """Machine code in a file of its own: what a source and all that it takes by address were compiled to, linked by LLVM.
 
-The first function that Numba takes from its cache on disk makes it set up all that compiling needs: 0.2 s, and more
+The first function that Numba takes from its cache on disk makes it set up all that compiling needs: 0.3 s, and more
 for every module that is imported and every signature that is read. An *image* holds the object code of that cache, and
 the names in it: LLVM links it into an engine of its own in some milliseconds, and Python calls it by the very wrapper
 that Numba compiled. What could go wrong is looked for beforehand: an image that is torn, or that calls what is not
@@ -100,9 +100,9 @@ def part_of(function: Any) -> Part | None:
     Args:
         function: a Numba dispatcher with a disk cache.
     """
-    cache: Any = function._cache  # noqa: SLF001 - Numba has no other way to what it keeps
-    if not isinstance(cache, FunctionCache):
+    if not isinstance(function._cache, FunctionCache):  # noqa: SLF001 - Numba has no other way to what it keeps
         return None
+    cache: Any = function._cache  # noqa: SLF001
     (signature,) = {*function.stats.cache_hits, *function.stats.cache_misses}
     key = cache._index_key(signature, cpu_target.target_context.codegen())  # noqa: SLF001
     kept = cache._cache_file.load(key)  # noqa: SLF001

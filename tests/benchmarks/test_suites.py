@@ -309,6 +309,12 @@ def test_start_up_is_timed(measured):
     assert commands == list(COMMANDS)
 
 
+def test_the_door_is_timed(measured):
+    (one,) = [one for one in measured.benchmarks if one["group"] == "door"]
+    assert one["extra_info"]["door"] == "triad"
+    assert one["stats"]["iterations"] > 1
+
+
 def test_the_machine_is_told_by_its_fingerprint_and_no_name(measured):
     info = measured.machine_info
     assert info["node"] == info["fingerprint"]["machine_id"] == fingerprint().machine_id

@@ -163,9 +163,10 @@ def _run(*arguments):
 
 def test_the_command_plays_and_writes_what_was_asked_for(space, tmp_path, monkeypatch):
     monkeypatch.setenv("EVOLVE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(strategies.RECORDED, str(space.parent))
     results, page = tmp_path / "RESULTS.md", tmp_path / "page.html"
     asked = ["--seeds", 2, "--budget", 12, "--ours", "random", "--rivals", "none", "--json"]
-    ended = _run(space, *asked, "--results", results, "--picture", page)
+    ended = _run(*asked, "--results", results, "--picture", page)
     assert ended.returncode == 0, ended.stderr
     assert len(json.loads(ended.stdout)["standings"]) == 2
     assert rivalry.TITLE in results.read_text()

@@ -1,8 +1,5 @@
 """What was compiled once is found again by its schedule, and never taken for anything else."""
 
-import os
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -93,13 +90,3 @@ def test_a_damaged_image_is_made_anew(folder):
     file.write_bytes(file.read_bytes()[:-1])
     assert is_right(made(folder))
     assert folder.image(file.stem) is not None
-
-
-def test_best_takes_it_from_there_in_another_process(url, tmp_path):
-    code = "import evolve, json, sys; f = evolve.best('triad'); print(f._function.__module__)"
-    environment = {**os.environ, "EVOLVE_CACHE": str(tmp_path / "cache")}
-    said = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)]
-    said += [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)]
-    first, second = (done.stdout.strip() for done in said)
-    assert first.startswith("evolve_generated.")
-    assert second == "kernels.language.image"

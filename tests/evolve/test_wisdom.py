@@ -1,6 +1,11 @@
 """What was found is handed to programs, and to other machines as a beginning."""
 
+import gc
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +17,14 @@ from benchmarks.inference import Estimate
 from benchmarks.machine import fingerprint
 from evolve import wisdom
 from evolve.budget import Budget
-from evolve.errors import UsageError
+from evolve.errors import EvolveError, UsageError
 from evolve.paths import source_folder
 from evolve.run import Request
 from evolve.starting import start_of
 from evolve.store import Batch, Evaluation, Machine, Publication, RunSpec, open_store
 from kernels.language import parallel_of, specialise
 
+ROOT = Path(__file__).parents[2]
 HERE = fingerprint().machine_id
 TRIAD = kernels.get("triad")
 
@@ -132,6 +138,56 @@ def test_threads_have_champions_of_their_own_and_share_each_call(store):
     for n in (0, 1, 17, 5000):
         b, c = np.random.default_rng(n).uniform(0.5, 2, (2, n))
         np.testing.assert_allclose(triad(b, c, 3.0), b + 3.0 * c, rtol=1e-15)
+
+
+ASKED = """
+import json, sys
+import evolve
+triad = evolve.best("triad", size=1000, threads=int(sys.argv[1]))
+from numba.core.runtime import rtsys
+known = [name for name in sys.modules if name.startswith(("evolve.store", "evolve_generated."))]
+import numpy as np
+b = np.ones(1000)
+is_right = bool((triad(b, b, 2.0) == 3).all())
+print(json.dumps([dict(triad.schedule), is_right, bool(known), rtsys._init]))
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_asked_again_it_is_there_without_store_and_compiler(store, tmp_path, threads):
+    made = publish(store, (1000,), unroll=8, unfit={"threads": threads})
+    environment = {**os.environ, "EVOLVE_CACHE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", ASKED, str(threads)]
+    first, again = (json.loads(subprocess.check_output(command, env=environment)) for _ in range(2))
+    assert first == [dict(made), True, True, True]
+    assert again == [dict(made), True, False, False]
+
+
+def test_a_new_champion_is_handed_out_at_once(store):
+    found = []
+    for unroll in (1, 4, 8):
+        wanted = publish(store, (1000,), 1e-3 / unroll, unroll=unroll)
+        found += [(wanted, evolve.best("triad", size=1000).schedule) for _ in range(2)]
+    assert all(wanted == handed_out for wanted, handed_out in found)
+
+
+def test_a_store_that_is_named_must_be_there(url, tmp_path):
+    del url
+    for _ in range(2):
+        evolve.best("triad", size=1000)
+        with pytest.raises(EvolveError, match="there is no store"):
+            evolve.best("triad", size=1000, store=str(tmp_path / "none.db"))
+
+
+def test_what_was_collected_before_is_collected_after(url):
+    del url
+    for is_on in (True, False):
+        (gc.enable if is_on else gc.disable)()
+        try:
+            evolve.best("triad", size=1000)
+            assert gc.isenabled() is is_on
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize(

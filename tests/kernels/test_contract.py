@@ -8,7 +8,8 @@ from kernels.testing import KernelTestCase
 
 
 def _case(name):
-    return type(f"Test_{name}", (KernelTestCase,), {"kernel": kernels.get(name)})
+    # a build takes 1 s on average, 3 s in the worst kernel; test_random_schedules.py has thousands
+    return type(f"Test_{name}", (KernelTestCase,), {"kernel": kernels.get(name), "random_schedules": 3})
 
 
 globals().update({f"Test_{name}": _case(name) for name in kernels.names()})
