@@ -119,7 +119,8 @@ class _Choice:
 
     @functools.cached_property
     def _name(self) -> str:
-        told = [library(), own_id(), asdict(self._task), str(self._file)]
+        rule = hashlib.sha256(Path(__file__).with_name("wisdom.py").read_bytes()).hexdigest()
+        told = [library(), rule, own_id(), asdict(self._task), str(self._file)]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     @functools.cached_property

@@ -57,6 +57,8 @@ class Standard:
 _SQUARES = {"256": "3m", "512": "5m", "1024": "10m", "2048": "10m"}
 """Time for matrices of these extents: plain loops of the large ones take seconds a call."""
 _DEFAULT_SIZES = (
+    ("matmul_batched", "float64", "3m"),
+    ("matmul_batched", "float32", "3m"),
     ("matvec", "float64", "10m"),
     ("attention", "float32", "5m"),
     ("attention_causal", "float32", "5m"),

@@ -9,17 +9,18 @@ from hypothesis import settings
 settings.register_profile("shared processor", deadline=None)
 settings.load_profile("shared processor")
 
-MEASURING_FIXTURES = {"measured_machine", "real_store"}
-MEASURING_FILES = {"test_tour.py", "test_quarantine.py"}
-
 
 @pytest.hookimpl(tryfirst=True)  # before markers choose who runs
 def pytest_collection_modifyitems(items):
-    """What times this machine runs alone: another test beside it would take its processor away, and its memory."""
+    """Tests are marked that use a fixture which times this machine."""
     for item in items:
-        is_timed = "benchmarks" in item.path.parts or item.path.name in MEASURING_FILES
-        if is_timed or MEASURING_FIXTURES & {*item.fixturenames}:
+        if "alone" in item.fixturenames:
             item.add_marker(pytest.mark.measuring)
+
+
+@pytest.fixture(scope="session")
+def alone():
+    """For what times this machine: another test beside it would take its processor away, and its memory."""
 
 
 def pytest_addoption(parser):
@@ -40,14 +41,25 @@ def own_folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def measured_machine(tmp_path_factory):
+def sweep(alone):
+    """This machine's ceilings, by the one sweep of all tests, in less time than one that is to be believed."""
+    from benchmarks import ceilings, peaks
+    from evolve.paths import source_folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peaks, "PASSES", 2)
+        return ceilings.measure(None, source_folder())
+
+
+@pytest.fixture(scope="session")
+def measured_machine(sweep, tmp_path_factory):
     """The file of a store that knows this machine and its ceilings, for tests that really run: to be copied."""
-    from evolve.machines import this_machine
-    from evolve.store import open_store
+    from evolve.machines import known_machine
+    from evolve.store import Ceilings, open_store, utc_now
 
     path = tmp_path_factory.mktemp("machine") / "runs.db"
     with open_store(str(path)) as store:
-        this_machine(store)
+        store.add_ceilings(Ceilings(known_machine(store).id, utc_now(), sweep.as_dict()))
     return path
 
 

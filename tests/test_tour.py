@@ -50,7 +50,7 @@ def test_a_schedule_becomes_plain_numba_source():
     assert "tile_zeros(float64(0), 3, 2, 4)" in micro.text
 
 
-def test_the_harness_builds_proves_and_races(own_folders):
+def test_the_harness_builds_proves_and_races(alone):
     task = Task("matmul", (64, 64, 64), "float64")
     with Harness(task, source_folder()) as harness:
         (built,) = harness.build([harness.plan(task.definition.space.default)])

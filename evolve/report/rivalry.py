@@ -121,10 +121,7 @@ def said(standings: Standings) -> Iterator[tuple[str, str]]:
     there = standings.best_rival_on(space) or rival
     yield "best rival", f"{rival.name}; {ours.name} minus {rival.name}: {_number(rival.behind)}"
     yield "worst space", f"{space}: {least:.2f}, the best rival there, {there.name}, {_score_on(there, space):.2f}"
-    yield (
-        "within 5 %",
-        f"{percent(ours.within)} of seeds; of rivals most with {nearest.name}, {percent(nearest.within)}",
-    )
+    yield "within 5 %", f"{percent(ours.within)} of seeds; the best rival, {nearest.name}, {percent(nearest.within)}"
     stalled = ", ".join(f"{one.name} {one.stalls}" for one in standings.standings if one.stalls)
     if stalled:
         yield "stalled", f"runs that asked for nothing new before their budget was spent: {stalled}"

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from kernels.language.space import Space, Value
 
 STRATEGIES = {
+    "exhaustive": "evolve.search.exhaustive:Exhaustive",
     "genetic": "evolve.search.genetic:Genetic",
     "local": "evolve.search.local:Local",
     "nsga2": "evolve.search.nsga2:Nsga2",
     "random": "evolve.search.random:Random",
+    "tpe": "evolve.search.tpe:Tpe",
 }
 
 

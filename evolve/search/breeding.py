@@ -6,7 +6,6 @@ that one after the other would cost more than measuring them. What breaks a cons
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evolve.search.alphabet import Alphabet, Rows
-    from kernels.language.space import Parameter, Space
+    from kernels.language.space import Parameter
 
 OPERATORS = ("mutate", "crossover", "neighbour", "random")
 NOBODY = -1
@@ -38,7 +37,8 @@ class Brood:
     Attributes:
         rows: ``(n, genes)``.
         operators: ``(n,)`` places in ``OPERATORS``.
-        parents: ``(n, 2)`` places in the population; the second is ``NOBODY`` after a mutation, both are where nobody was.
+        parents: ``(n, 2)`` places in the population; the second is ``NOBODY`` unless two were crossed, the first is
+            for random ones.
     """
 
     rows: Rows
@@ -68,14 +68,12 @@ class Breeder:
     Args:
         alphabet: of the space.
         rng: for all draws.
-        linked: crossover takes genes that a constraint names together from one parent, as far as it can.
     """
 
-    def __init__(self, alphabet: Alphabet, rng: np.random.Generator, *, linked: bool = True) -> None:
+    def __init__(self, alphabet: Alphabet, rng: np.random.Generator) -> None:
         self._alphabet = alphabet
         self._rng = rng
         self._steps = [_cumulative(parameter) for parameter in alphabet.space.parameters]
-        self._groups = _linked(alphabet.space) if linked else np.arange(len(alphabet.counts))
 
     def mutants(self, population: Rows, mothers: NDArray[np.int64]) -> Brood:
         """Some 1.5 active genes of each mother changed, at least one."""
@@ -83,10 +81,11 @@ class Breeder:
         return self._legal(rows, "mutate", mothers, np.full_like(mothers, NOBODY))
 
     def crosses(self, population: Rows, mothers: NDArray[np.int64], fathers: NDArray[np.int64]) -> Brood:
-        """Linked genes from either parent by a coin, or a stretch of the father's; half of the children mutated too."""
+        """Each gene from either parent by a coin, or a stretch of the father's; half of the children mutated too."""
         mother, father = population[mothers], population[fathers]
         is_stretch = self._rng.random(len(mother)) < 0.5
-        from_father = np.where(is_stretch[:, None], self._stretches(len(mother)), self._coins(len(mother)))
+        coins = self._rng.random(mother.shape) < 0.5
+        from_father = np.where(is_stretch[:, None], self._stretches(*mother.shape), coins)
         active = self._alphabet.active(father)
         rows = np.where(from_father & active, father, mother)
         mutated = self._rng.random(len(rows)) < 0.5
@@ -120,12 +119,7 @@ class Breeder:
         share = _EXPECTED_CHANGES / np.maximum(may.sum(axis=1), 1)
         return may & ((coins < share[:, None]) | (coins == coins.min(axis=1)[:, None]))
 
-    def _coins(self, count: int) -> NDArray[np.bool_]:
-        sides = self._rng.random((count, int(self._groups.max(initial=0)) + 1)) < 0.5
-        return sides[:, self._groups]
-
-    def _stretches(self, count: int) -> NDArray[np.bool_]:
-        genes = len(self._groups)
+    def _stretches(self, count: int, genes: int) -> NDArray[np.bool_]:
         ends = np.sort(self._rng.integers(0, genes + 1, size=(count, 2)), axis=1)
         places = np.arange(genes)
         return (places >= ends[:, :1]) & (places < ends[:, 1:])
@@ -152,7 +146,7 @@ def _cumulative(parameter: Parameter) -> NDArray[np.float64]:
 
 
 def _small_steps(parameter: Parameter) -> NDArray[np.float64]:
-    """``(values, values)`` probabilities: rarer the further on the scale if ordered, one swap in a permutation, else any."""
+    """``(values, values)``: rarer the further on the scale if ordered, one swap in a permutation, else any other."""
     if parameter.is_ordered:
         place = positions(parameter)
         apart = np.abs(place[:, None] - place)
@@ -166,17 +160,3 @@ def _small_steps(parameter: Parameter) -> NDArray[np.float64]:
         chances = np.ones((len(parameter.values),) * 2)
     np.fill_diagonal(chances, 0.0)
     return chances / chances.sum(axis=1, keepdims=True)
-
-
-def _linked(space: Space) -> NDArray[np.int64]:
-    """``(genes,)`` numbers that are equal for genes that a constraint names together: a register tile's two sides.
-
-    A constraint over more than half of the genes says nothing of any two.
-    """
-    groups = np.arange(len(space.parameters))
-    for constraint in space.constraints:
-        named = [space.names.index(name) for name in constraint.names]
-        if len(named) <= len(groups) / 2:
-            for one, other in itertools.pairwise(named):
-                groups[groups == groups[other]] = groups[one]
-    return np.unique(groups, return_inverse=True)[1]

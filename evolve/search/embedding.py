@@ -39,6 +39,7 @@ class Embedding:
     Attributes:
         traits: ``(columns,)`` the trait to which each column belongs.
         count: number of traits.
+        norm: mean squared length of a genome.
     """
 
     def __init__(self, space: Space) -> None:
@@ -50,6 +51,7 @@ class Embedding:
                 self._tables.append((gene, table))
         self.traits = np.array(traits, dtype=np.int64)
         self.count = len(self._tables)
+        self.norm = max(1, self.count) / 2
 
     def __call__(self, rows: Rows) -> NDArray[np.float64]:
         """``(n, columns)``: over values that are equally frequent, a trait's squared distance is 1 on average."""

@@ -1,8 +1,8 @@
-"""A (mu + lambda) genetic algorithm whose children are screened by what it learned. The only module that imports DEAP."""
+"""A (mu + lambda) genetic algorithm that measures few of its children, and learns which. The only user of DEAP."""
 
 from __future__ import annotations
 
-import math
+import itertools
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -14,18 +14,24 @@ from evolve.search.archive import Archive
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
 from evolve.search.protocol import Novel, Proposal, Result
+from evolve.search.screening import scores_of_ranks, screened
 from evolve.search.settings import Settings
-from evolve.search.surrogate import Prior, Surrogate
+from evolve.search.surrogate import Surrogate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from evolve.search.alphabet import Rows
     from kernels.language.space import Schedule, Space
 
-_FEW = 3
-_LEAST_KNOWN = 6
+    Array = NDArray[np.float64]
+
+_LEAST_LESSONS = 6
+_NEWS = 4, 1 / 12
+"""Length scales are learned anew once so many outcomes, or this share, have come: the cost of learning stays bounded."""
+_DEFAULTS = Settings()
 
 
 class _Objectives(base.Fitness):  # type: ignore[misc] # DEAP has no types
@@ -53,45 +59,43 @@ def nondominated_first(objectives: Sequence[tuple[float, float]], count: int) ->
 
 
 class Genetic(Novel):
-    """Survival of the best of all that was told, tournament selection, typed variation, and a screen of children."""
+    """Survival of the best of all that was told, tournament selection, typed variation, and a screen before measuring.
 
-    def __init__(self, space: Space, rng: np.random.Generator, settings: Settings | None = None) -> None:
+    It begins with the default schedule and random ones. Then each ask breeds some thousand children by mutation and
+    crossover, adds the neighbours of the best few and random genomes, and proposes those of which a Gaussian process,
+    fitted to all that was told, expects the greatest improvement.
+
+    Args:
+        space: the legal schedules.
+        rng: seeds everything.
+        settings: how it goes about it.
+    """
+
+    def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = _DEFAULTS) -> None:
         super().__init__(space, rng)
-        self.settings = settings or Settings()
+        self.settings = settings
         self.population: list[Result] = []
         self.logbook = tools.Logbook()
         self._alphabet = Alphabet(space)
         self._archive = Archive(self._alphabet)
-        self._breeder = Breeder(self._alphabet, rng, linked=self.settings.linked)
-        s = self.settings
-        self._surrogate = Surrogate(Embedding(space), Prior(s.reach, s.spread, s.alone, s.pairs, matern=s.matern))
-        self._fitted = 0
+        self._breeder = Breeder(self._alphabet, rng)
+        self._surrogate = Surrogate(Embedding(space))
+        self._learned = 0
         self._pending: dict[Schedule, None] = {}
         self._statistics = tools.Statistics(attrgetter("fitness"))
         self._statistics.register("best", np.max)
         self._statistics.register("median", np.median)
 
-    # ---- protocol
-
     def ask(self, n: int) -> list[Proposal]:
-        """Up to ``n`` new proposals, all bred from the present population."""
-        proposals: list[Proposal] = []
-        while len(proposals) < n and (founder := self._founder()):
-            proposals.append(self._noted(founder))
-        if len(proposals) < n and self.population:
-            proposals += [self._noted(p) for p in self._bred(n - len(proposals))]
-        while len(proposals) < n and (other := self.following()):
-            proposals.append(self._noted(other))
-        return proposals
-
-    def _noted(self, proposal: Proposal) -> Proposal:
-        self.seen.add(proposal.schedule)
-        self._pending[proposal.schedule] = None
-        return proposal
+        """Up to ``n`` new proposals: founders, then chosen children of one generation, then what is left."""
+        proposals = [self._noted(founder) for founder in itertools.islice(self._founding(), n)]
+        proposals += [self._noted(child) for child in self._bred(n - len(proposals))]
+        left = itertools.islice(iter(self.following, None), n - len(proposals))
+        return proposals + [self._noted(proposal) for proposal in left]
 
     def following(self) -> Proposal | None:
-        """What is proposed where breeding brought nothing new: a neighbour of the best, else a random schedule."""
-        for result in self.population[:_FEW]:
+        """What there is where breeding brought nothing new: a neighbour of the best, else a random schedule."""
+        for result in self.population[: self.settings.near]:
             if untried := self.untried_neighbours(result.schedule):
                 return Proposal(untried[int(self.rng.integers(len(untried)))], "neighbour", (result.schedule,))
         return self.random_proposal()
@@ -112,158 +116,110 @@ class Genetic(Novel):
         survivors: list[Result] = tools.selBest(results, self.settings.population)
         return survivors
 
-    # ---- founding
+    def _noted(self, proposal: Proposal) -> Proposal:
+        self.seen.add(proposal.schedule)
+        self._pending[proposal.schedule] = None
+        return proposal
 
-    def _founder(self) -> Proposal | None:
+    def _founding(self) -> Iterator[Proposal]:
+        """The default and random schedules, until there are founders that work."""
         if self.space.default not in self.seen:
-            return Proposal(self.space.default, "default")
-        return self.random_proposal() if len(self.seen) < self.settings.founders or not self.population else None
+            yield Proposal(self.space.default, "default")
+        while not self.population or len(self.seen) < self.settings.founders:
+            if (stranger := self.random_proposal()) is None:
+                return
+            yield stranger
 
     # ---- breeding
 
     def _bred(self, n: int) -> list[Proposal]:
-        brood = self._untried(self._brood())
-        if not len(brood):
+        if n <= 0 or not self.population:
             return []
-        known = np.isfinite(self._archive.fitness).sum()
-        can = self.settings.surrogate and known >= _LEAST_KNOWN
-        chosen = self._screened(brood, n) if can else self.rng.permutation(len(brood))[:n].tolist()
-        return [self._proposal(brood, k) for k in chosen]
+        brood = self._untried(self._brood())
+        learns = self.settings.screened and len(self._archive) >= _LEAST_LESSONS
+        chosen = self._screened(brood, n) if learns else self._drawn(brood, n)
+        return [self._proposal(brood, place) for place in chosen]
 
     def _brood(self) -> Brood:
+        """Neighbours of the best, children of all, and strangers; some of them are known or twins."""
+        settings, count = self.settings, self.settings.children
         population = self._alphabet.rows(result.schedule for result in self.population)
-        count = self.settings.children
-        pairs = self._parents(count)
-        half = count // 2
-        quarter = count // 4
-        parts = (
+        mutants, crosses = round(count * settings.mutants), round(count * settings.crosses)
+        return joined(
             [
-                self._breeder.neighbours(population, range(min(_FEW, len(population)))),
-                self._breeder.mutants(population, pairs[0, :half]),
-                self._breeder.crosses(population, pairs[0, half : half + quarter], pairs[1, half : half + quarter]),
-                self._breeder.strangers(quarter),
+                self._breeder.neighbours(population, range(min(settings.near, len(population)))),
+                self._breeder.mutants(population, self._winners(mutants)),
+                self._breeder.crosses(population, self._winners(crosses), self._winners(crosses)),
+                self._breeder.strangers(count - mutants - crosses),
             ]
         )
-        keep = [part for part, name in zip(parts, ("neighbour", "mutate", "crossover", "random")) if name != self.settings.without]
-        return joined(keep)
 
-    def _parents(self, count: int) -> NDArray[np.int64]:
-        """``(2, count)`` winners of tournaments: the population stands in order."""
-        drawn = self.rng.integers(len(self.population), size=(2, count, self.settings.tournament))
-        winners: NDArray[np.int64] = drawn.min(axis=2)
+    def _winners(self, count: int) -> NDArray[np.int64]:
+        """Places of winners of tournaments: the population stands in order, so the least of those drawn wins."""
+        drawn = self.rng.integers(len(self.population), size=(count, self.settings.tournament))
+        winners: NDArray[np.int64] = drawn.min(axis=1)
         return winners
 
     def _untried(self, brood: Brood) -> Brood:
         keys = self._alphabet.keys(brood.rows)
-        _, first = np.unique(keys, return_index=True)
-        fresh = brood.taken(np.sort(first))
-        keys = self._alphabet.keys(fresh.rows)
-        known = self._archive.known(keys)
-        pending = set(self._alphabet.keys(self._alphabet.rows(self._pending)).tolist())
-        known |= np.array([key in pending for key in keys.tolist()], dtype=bool)
-        return fresh.taken(~known)
+        pending = self._alphabet.keys(self._alphabet.rows(self._pending))
+        is_known = self._archive.known(keys) | np.isin(keys, pending)
+        is_known[np.setdiff1d(np.arange(len(keys)), np.unique(keys, return_index=True)[1])] = True
+        return brood.taken(~is_known)
 
-    def _proposal(self, brood: Brood, k: int) -> Proposal:
-        parents = tuple(dict.fromkeys(self.population[p].schedule for p in brood.parents[k].tolist() if p != NOBODY))
-        return Proposal(self._alphabet.schedule(brood.rows[k]), OPERATORS[int(brood.operators[k])], parents)
+    def _proposal(self, brood: Brood, place: int) -> Proposal:
+        parents = (self.population[k].schedule for k in brood.parents[place].tolist() if k != NOBODY)
+        operator = OPERATORS[int(brood.operators[place])]
+        return Proposal(self._alphabet.schedule(brood.rows[place]), operator, tuple(dict.fromkeys(parents)))
 
-    # ---- screening
+    # ---- choosing
 
-    def _screened(self, brood: Brood, n: int) -> list[int]:
-        rows, targets = self._lessons()
-        grown = len(self._archive) - self._fitted >= self.settings.refit
-        self._surrogate.fit(rows, targets, self.settings.steps if grown else 0)
-        if grown:
-            self._fitted = len(self._archive)
-        pending = self._alphabet.rows(self._pending)
-        posterior = self._surrogate.posterior(np.concatenate([pending, brood.rows]))
-        for k in range(len(pending)):
-            posterior.believe(k)
-        second = None
-        if self.settings.sceptic:
-            other = Surrogate(self._surrogate._embed, self._surrogate.prior)
-            other.fit(rows, targets, 0)
-            second = other.posterior(np.concatenate([pending, brood.rows]))
-            for k in range(len(pending)):
-                second.believe(k)
-        feasible = np.log(self._feasible(brood)) if self.settings.feasibility else 0.0
-        mean = posterior.mean[len(pending) :]
-        best = targets.max()
-        near = (brood.operators == OPERATORS.index("neighbour")) & (brood.parents[:, 0] == 0)
-        free = np.ones(len(brood), dtype=bool)
+    def _drawn(self, brood: Brood, n: int) -> list[int]:
+        """By chance: a share next to the best, the others of the children."""
+        order = self.rng.permutation(len(brood))
+        near = [int(k) for k in order if brood.operators[k] == OPERATORS.index("neighbour")]
+        others = [int(k) for k in order if brood.operators[k] != OPERATORS.index("neighbour")]
         chosen: list[int] = []
-        while len(chosen) < min(n, len(brood)):
-            if self.rng.random() < self.settings.exploit and (near & free).any():
-                score = np.where(near, mean, -np.inf) + feasible
-            elif self.rng.random() < self.settings.wander:
-                score = np.where(brood.operators == 3, self.rng.random(len(brood)), -np.inf) + feasible
-            elif second is not None and self.rng.random() < self.settings.sceptic:
-                score = log_improvement(second.mean[len(pending):], second.deviation[len(pending) :], best) + feasible
-            else:
-                score = log_improvement(mean, posterior.deviation[len(pending) :], best) + feasible
-            k = int(np.argmax(np.where(free, np.round(score, 6), -np.inf)))
-            chosen.append(k)
-            free[k] = False
-            posterior.believe(len(pending) + k)
-            if second is not None:
-                second.believe(len(pending) + k)
+        while len(chosen) < n and (near or others):
+            looks_near = self.rng.random() < self.settings.exploit
+            chosen.append(((looks_near and near) or others or near).pop())
         return chosen
 
-    def _lessons(self):
-        fitness = self._archive.fitness
-        rows = self._archive.rows
-        ok = np.isfinite(fitness)
-        if self.settings.worst:
-            fitness = np.where(ok, fitness, fitness[ok].min() - 1e-3)
-        else:
-            rows, fitness = rows[ok], fitness[ok]
-        if len(rows) > self.settings.limit:
-            order = np.argsort(-fitness, kind="stable")
-            half = self.settings.limit // 2
-            rest = np.sort(order[half:])
-            keep = np.sort(np.concatenate([order[:half], rest[np.linspace(0, len(rest) - 1, self.settings.limit - half).astype(int)]]))
-            rows, fitness = rows[keep], fitness[keep]
-        return rows, transformed(fitness, self.settings.target)
+    def _screened(self, brood: Brood, n: int) -> list[int]:
+        """By the greatest improvement that is expected."""
+        rows, targets = self._lessons()
+        news, share = _NEWS
+        is_due = len(self._archive) - self._learned >= max(news, share * self._learned)
+        self._surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
+        self._learned = len(self._archive) if is_due else self._learned
+        pending = self._alphabet.rows(self._pending)
+        since = len(self._archive) - 1 - int(np.nanargmax(self._archive.fitness))
+        factor = 1.0 + since / self.settings.restless if self.settings.restless else 1.0
+        if self.settings.both:
+            if not hasattr(self, "_second"):
+                self._second = Surrogate(self._surrogate.embed)
+            fit = self._archive.fitness
+            ok = ~np.isnan(fit)
+            rows2, t2 = self._archive.rows[ok], fit[ok]
+            self._second.fit(rows2, t2, learning=is_due)
+            half = n - n // 2
+            one = screened(self._surrogate, brood.rows, half, float(targets.max()), pending)
+            rest = np.setdiff1d(np.arange(len(brood)), one)
+            other = screened(self._second, brood.rows[rest], n - half, float(t2.max()), np.concatenate([pending, brood.rows[one]]))
+            return one + [int(rest[k]) for k in other]
+        return screened(self._surrogate, brood.rows, n, float(targets.max()), pending, factor, self.settings.every)
 
-    def _feasible(self, brood: Brood) -> NDArray[np.float64]:
-        fitness = self._archive.fitness
-        ok = np.isfinite(fitness).astype(float)
-        self.fails = 1 - ok.mean()
-        if ok.all():
-            return np.ones(len(brood))
-        embed = self._surrogate._embed
-        from evolve.search.surrogate import _matern, _squares
-
-        s = self._surrogate
-        k = _matern(_squares(embed(brood.rows) * s._column_weights, embed(self._archive.rows[-500:]) * s._column_weights))[0] ** 2
-        ok = ok[-500:]
-        share = ok.mean()
-        return (k @ ok + share) / (k.sum(axis=1) + 1.0)
-
-
-def transformed(fitness, kind):
-    if kind == "plain":
-        return fitness
-    if kind == "ranks":
-        order = np.argsort(np.argsort(fitness, kind="stable"), kind="stable")
-        u = (order + 0.5) / len(order)
-        return _quantile(u)
-    median, top = np.median(fitness), fitness.max()
-    return np.maximum(fitness, median - 1.0 * (top - median))
-
-
-def _quantile(u):
-    # logistic quantile
-    return np.log(u / (1 - u)) / 1.7
-
-
-_erf = np.vectorize(math.erf, otypes=[float])
-
-
-def log_improvement(mean, deviation, best):
-    """The logarithm of the expected improvement (Jones, Schonlau and Welch 1998)."""
-    z = (mean - best) / deviation
-    density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    near = np.maximum(density + z * 0.5 * (1 + _erf(z / math.sqrt(2))), 1e-300)
-    far = -0.5 * z * z - np.log(np.maximum(z * z, 1e-300)) - 0.919
-    return np.log(deviation) + np.where(z > -5, np.log(near), far)
+    def _lessons(self) -> tuple[Rows, Array]:
+        """What the surrogate learns from: the best half of what fits, and of the others some of every age."""
+        rows, fitness = self._archive.rows, self._archive.fitness
+        worst = np.nanmin(fitness)
+        if not self.settings.shunning:
+            rows, fitness = rows[~np.isnan(fitness)], fitness[~np.isnan(fitness)]
+        values = np.where(np.isnan(fitness), worst - self.settings.ranked, fitness)
+        if (most := self.settings.lessons) < len(rows):
+            order = np.argsort(-values, kind="stable")
+            others = np.sort(order[most // 2 :])
+            spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
+            kept = np.concatenate([order[: most // 2], spread])
+            rows, values = rows[kept], values[kept]
+        return rows, scores_of_ranks(values) if self.settings.ranked else values

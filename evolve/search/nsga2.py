@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evolve.search.protocol import Result
     from kernels.language.space import Space
 
-UNSCREENED = Settings(surrogate=False, tournament=2)
+UNSCREENED = Settings(screened=False, tournament=2, children=200, crosses=0.5)
 """The surrogate knows of times alone; a parent is the better placed of two."""
 
 

@@ -11,36 +11,33 @@ class Settings:
 
     Attributes:
         population: survivors.
-        founders: schedules that are told, control draws included, before children are bred.
+        founders: schedules, others' draws included, before the first children are bred: the default and random ones.
         tournament: contestants for the place of one parent; more of them is a harder selection.
-        children: bred for one ask, and screened.
-        exploit: share of the proposals next to the best few.
-        surrogate: children are screened by what was learned; else drawn from the brood by chance.
-        feasibility: what is like that which failed is worth less.
-        linked: crossover keeps linked genes together.
-        credit: operators breed in the measure of what their children brought.
+        children: bred for one ask.
+        mutants: share of the children that have one parent.
+        crosses: share that have two; the rest are random.
+        near: of so many of the best all neighbours are looked at too.
+        exploit: share of the proposals next to the best, where children are not screened.
+        screened: children are chosen by what was learned; else by chance.
+        learning: the surrogate's length scales follow the data; else they stay as believed before.
+        ranked: the surrogate learns ranks; else logarithms of speedups.
+        shunning: what failed counts as worst; else the surrogate never hears of it.
+        lessons: outcomes that the surrogate learns from at most.
     """
 
     population: int = 32
     founders: int = 8
     tournament: int = 3
     children: int = 2000
-    exploit: float = 0.0
-    surrogate: bool = True
-    feasibility: bool = False
-    linked: bool = False
-    credit: bool = True
-    # experiments
-    reach: float = 1.0
-    spread: float = 1.0
-    alone: float = 1.0
-    pairs: float = 0.1
-    matern: int = 5
-    target: str = "ranks"
-    steps: int = 12
-    refit: int = 4
-    limit: int = 300
-    worst: bool = True
-    without: str = ''
-    wander: float = 0.0
-    sceptic: float = 0.0
+    mutants: float = 0.5
+    crosses: float = 0.25
+    near: int = 3
+    exploit: float = 0.25
+    screened: bool = True
+    learning: bool = True
+    ranked: bool = True
+    shunning: bool = True
+    lessons: int = 300
+    restless: float = 0.0
+    every: int = 1
+    both: bool = False

@@ -18,10 +18,13 @@ from benchmarks.reach import Memory, processor_s
 from benchmarks.worker import Limits, Place
 from kernels.language import SourceFolder
 
-pytestmark = pytest.mark.skipif(
-    not all(one.is_active for one in sandbox.active() if one.name == "audit"),
-    reason="the system lets no process look into its children",
-)
+pytestmark = [
+    pytest.mark.measuring,
+    pytest.mark.skipif(
+        not all(one.is_active for one in sandbox.active() if one.name == "audit"),
+        reason="the system lets no process look into its children",
+    ),
+]
 LIARS = str(Path(__file__).with_name("liars.py"))
 LONG_S = 200e-6  # longer than any honest call here
 

@@ -21,74 +21,65 @@ def folder(tmp_path_factory):
     return SourceFolder(tmp_path_factory.getbasetemp() / "cache" / "sources")
 
 
-@pytest.fixture(scope="module")
-def measured(folder):
-    """A full sweep, in less time than one that is to be believed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peaks, "PASSES", 2)
-        told = []
-        before = os.sched_getaffinity(0)
-        found = ceilings.measure(told.append, folder)
-        assert os.sched_getaffinity(0) == before
-        assert told[0] == "ceilings: loading"
-        assert any("traffic, pass 2 of 2" in text for text in told)
-        return found
-
-
-def test_every_figure_is_there_and_a_positive_number(measured):
+def test_every_figure_is_there_and_a_positive_number(sweep):
     threads = {"1", str(len(os.sched_getaffinity(0)))}
-    assert measured.flop_per_s.keys() == set(DTYPES)
-    assert all(by.keys() == MIXES.keys() for by in measured.flop_per_s.values())
-    assert all(by.keys() == set(FUNCTIONS) for by in measured.operations_per_s.values())
-    assert all(by.keys() == PATTERNS.keys() for by in measured.bytes_per_s.values())
-    assert all(by.keys() == set(CHAINS) for by in measured.chain_latency_s.values())
-    assert measured.latency_s.keys() == measured.bytes_per_s.keys()
-    trees = (measured.flop_per_s, measured.operations_per_s, measured.bytes_per_s)
+    assert sweep.flop_per_s.keys() == set(DTYPES)
+    assert all(by.keys() == MIXES.keys() for by in sweep.flop_per_s.values())
+    assert all(by.keys() == set(FUNCTIONS) for by in sweep.operations_per_s.values())
+    assert all(by.keys() == PATTERNS.keys() for by in sweep.bytes_per_s.values())
+    assert all(by.keys() == set(CHAINS) for by in sweep.chain_latency_s.values())
+    assert sweep.latency_s.keys() == sweep.bytes_per_s.keys()
+    trees = (sweep.flop_per_s, sweep.operations_per_s, sweep.bytes_per_s)
     assert all(figures.keys() == threads for tree in trees for by in tree.values() for figures in by.values())
-    Ceilings.from_dict(measured.as_dict())  # which refuses what is no positive number
-    assert (measured.machine_id, measured.remarks) == (fingerprint().machine_id, ())
+    Ceilings.from_dict(sweep.as_dict())  # which refuses what is no positive number
+    assert (sweep.machine_id, sweep.remarks) == (fingerprint().machine_id, ())
 
 
-def test_ceilings_stand_in_the_order_that_any_machine_has(measured):
-    reads = [by["read"]["1"] for by in measured.bytes_per_s.values()]
+def test_ceilings_stand_in_the_order_that_any_machine_has(sweep):
+    reads = [by["read"]["1"] for by in sweep.bytes_per_s.values()]
     assert reads[0] > 1.2 * reads[1] > 1.2 * reads[-1]
-    assert disorder(measured) == []
-    assert list(measured.latency_s)[-1] == "DRAM"
-    assert measured.latency_s["DRAM"] > 3 * measured.latency_s["L1"]
-    single, double = (measured.flop_per_s[dtype] for dtype in ("float32", "float64"))
+    assert disorder(sweep) == []
+    assert list(sweep.latency_s)[-1] == "DRAM"
+    assert sweep.latency_s["DRAM"] > 3 * sweep.latency_s["L1"]
+    single, double = (sweep.flop_per_s[dtype] for dtype in ("float32", "float64"))
     assert 1.5 < single["mul"]["1"] / double["mul"]["1"] < 2.7
     if {"fma", "neon"} & set(fingerprint().features):
         assert 1.5 < single["fma"]["1"] / double["fma"]["1"] < 2.7
         assert 1.4 < double["fma"]["1"] / double["mul"]["1"] < 2.8
 
 
-def test_a_dependent_operation_takes_cycles_and_division_the_most(measured):
-    for latency_s in measured.chain_latency_s.values():
-        cycles = {name: value * measured.clock_hz for name, value in latency_s.items()}
+def test_a_dependent_operation_takes_cycles_and_division_the_most(sweep):
+    for latency_s in sweep.chain_latency_s.values():
+        cycles = {name: value * sweep.clock_hz for name, value in latency_s.items()}
         assert all(1 < cycles[name] < 20 for name in ("add", "mul", "fma"))
         assert cycles["div"] > 1.5 * cycles["add"]
 
 
-def test_shared_caches_hold_between_their_working_set_and_what_the_system_says(measured):
+def test_shared_caches_hold_between_their_working_set_and_what_the_system_says(sweep):
     for cache in fingerprint().caches:
-        if cache.level in measured.capacity_bytes:
+        if cache.level in sweep.capacity_bytes:
             assert cache.shared_by > 1
-            assert cache.bytes // 4 <= measured.capacity_bytes[cache.level] <= cache.bytes
+            assert cache.bytes // 4 <= sweep.capacity_bytes[cache.level] <= cache.bytes
 
 
 @pytest.mark.skipif("avx2" not in fingerprint().features, reason="needs more than SSE2")
-def test_narrower_instruction_sets_are_slower(measured):
-    wide, sse2 = measured.flop_per_s["float64"], measured.by_isa["sse2"]
+def test_narrower_instruction_sets_are_slower(sweep):
+    wide, sse2 = sweep.flop_per_s["float64"], sweep.by_isa["sse2"]
     assert sse2["flop_per_s"].keys() == sse2["operations_per_s"].keys() == set(DTYPES)
     assert sse2["flop_per_s"]["float64"]["add"]["1"] < 0.8 * wide["add"]["1"]
     assert sse2["flop_per_s"]["float64"]["fma"]["1"] > 0.1 * wide["add"]["1"]  # no call of a library
     if "avx512f" in fingerprint().features:
-        assert measured.by_isa["avx2"]["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * wide["fma"]["1"]
+        assert sweep.by_isa["avx2"]["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * wide["fma"]["1"]
 
 
-def test_a_brief_sweep_measures_what_was_asked_for(folder, measured):
+def test_a_brief_sweep_measures_what_was_asked_for(folder, alone, monkeypatch):
     wanted = needed(Work({"fma": 100}, 2000, 1000), "float64", threads=2)
-    found = ceilings.measure(None, folder, only=wanted)
+    monkeypatch.setattr(peaks, "PASSES", 2)
+    told, before = [], os.sched_getaffinity(0)
+    found = ceilings.measure(told.append, folder, only=wanted)
+    assert os.sched_getaffinity(0) == before
+    assert told[0] == "ceilings: loading"
+    assert any("traffic, pass 2 of 2" in text for text in told)
     assert found.flop_per_s.keys() == {"float64"}
     assert found.flop_per_s["float64"].keys() == {"fma", "fma_add"}
     assert found.flop_per_s["float64"]["fma"].keys() == {"1", "2"}
@@ -149,8 +140,8 @@ def ceilings_of(**changes):
     return Ceilings(**{**values, **changes})
 
 
-def test_json_round_trip(measured):
-    assert Ceilings.from_dict(json.loads(json.dumps(measured.as_dict()))) == measured
+def test_json_round_trip(sweep):
+    assert Ceilings.from_dict(json.loads(json.dumps(sweep.as_dict()))) == sweep
 
 
 def test_ceilings_of_an_older_version_are_read():

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from benchmarks import clock
 
 
+@pytest.mark.measuring
 def test_timer_resolves_less_than_a_millisecond():
     found = clock.timer()
     assert 0 < found.resolution_s <= found.step_s < 1e-3
     assert found.step_s >= found.overhead_s
 
 
+@pytest.mark.measuring
 def test_core_clock_is_that_of_a_processor():
     assert 2e8 < clock.core_clock_hz(repeats=3) < 1e10
 

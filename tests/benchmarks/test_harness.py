@@ -15,6 +15,8 @@ from benchmarks.harness import Built, Harness
 from benchmarks.race import Rules
 from benchmarks.worker import Limits
 
+pytestmark = pytest.mark.measuring
+
 RULES = Rules(most_rounds=6, most_s=1.0)
 LIMITS = Limits(call_s=1.0, memory_bytes=1 << 29)
 LATE = 10_000

@@ -32,6 +32,7 @@ def planned(harness, **genes):
     return plan.contestant
 
 
+@pytest.mark.measuring
 def test_a_launch_races_what_its_own_process_compiled(harness):
     once, fifty, wrong = planned(harness), planned(harness, passes=50), planned(harness, deed="wrong")
     with fresh_build(harness.folder, [once, fifty, wrong]) as folder, harness.launch(3, folder) as process:
@@ -62,6 +63,7 @@ def test_a_compilation_that_takes_too_long_fails_in_a_launch_too(task, folder):
         process.prove(made.baseline)
 
 
+@pytest.mark.measuring
 def test_real_finalists_are_promoted_or_not(harness):
     once, ten = planned(harness), planned(harness, passes=2)
     found = promote(harness, [Finalist(once, ten), Finalist(ten, once)], Terms(builds=2, rings=1))
@@ -70,6 +72,7 @@ def test_real_finalists_are_promoted_or_not(harness):
     assert found.launches == 2
 
 
+@pytest.mark.measuring
 def test_publication_leaves_out_who_is_not_to_be_had_and_keeps_the_assembly(harness):
     opponents = {
         "baseline": Opponent(harness.baseline, RULES, SLOW_S),

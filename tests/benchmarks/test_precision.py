@@ -13,7 +13,7 @@ from benchmarks.precision import PROBLEM, Extent, precision
 
 
 @pytest.fixture(scope="module")
-def harness(folder):
+def harness(folder, alone):
     with Harness(PROBLEM, folder) as made:
         yield made
 

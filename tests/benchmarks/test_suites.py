@@ -217,7 +217,7 @@ def test_versions_of_what_is_installed():
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
+def measured(tmp_path_factory, alone):
     """The JSON of both suites on a small problem, beside a champion whose space has changed since its run."""
     folder = tmp_path_factory.mktemp("suites")
     outdated, guest, refused = _plain(size=(8,)), _guest("cafe"), _guest("beef")

@@ -19,7 +19,7 @@ RULES = Rules(most_rounds=4, least_rounds=2, most_s=0.5, may_drop=False)
 
 
 @pytest.fixture(scope="module")
-def harness(folder):
+def harness(folder, alone):
     with Harness(TASK, folder, rules=RULES) as made:
         yield made
 
@@ -105,7 +105,7 @@ def test_before_a_sample_all_come_to_rest_and_its_own_threads_are_woken(monkeypa
     assert rests == [1]
 
 
-def test_two_threads_really_share_the_work(folder):
+def test_two_threads_really_share_the_work(folder, alone):
     """Both have used their processors; the second by more than waking takes."""
     schedule = TASK.definition.space.default
     contestant = of_schedule(folder, source_of(TASK, schedule), schedule)

@@ -45,6 +45,7 @@ def test_rotating_goes_round_and_tells_which_output_comes_next():
     assert timing.out is outs[0]
 
 
+@pytest.mark.measuring
 def test_flushing_comes_before_each_call_and_is_not_timed():
     log = []
 

@@ -22,7 +22,7 @@ from kernels.testing import KernelTestCase
 
 
 @pytest.fixture(scope="module")
-def setting(folder):
+def setting(folder, alone):
     rng = np.random.default_rng(1)
     return Setting(folder, Detection(rng.normal(0, 0.01, 1000), rng), 0.01, rng)
 
@@ -68,6 +68,7 @@ def test_racing_costs_less_than_fixed_rounds_and_is_told_whether_the_pick_was_ri
     assert found.holds == (found.found.estimate <= cost.MOST_SHARE and found.details["right"] == 1)
 
 
+@pytest.mark.measuring
 def test_a_hog_runs_on_its_core_and_ends_with_its_block():
     cpu = min(psutil.Process().cpu_affinity())
     with hog.hog("cpu", cpu):
@@ -79,6 +80,7 @@ def test_a_hog_runs_on_its_core_and_ends_with_its_block():
     assert not child.is_running()
 
 
+@pytest.mark.measuring
 def test_a_memory_hog_streams_more_than_any_cache_holds():
     turn = hog.KINDS["memory"]()
     turn()

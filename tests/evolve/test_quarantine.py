@@ -60,7 +60,7 @@ def with_plans(session):
     return session
 
 
-def test_all_that_is_needed_to_look_into_it_is_kept(found):
+def test_all_that_is_needed_to_look_into_it_is_kept(found, alone):
     """Here with a real build, proven on new inputs in a fresh process."""
     session, asked, record = found
     with Harness(TASK, source_folder()) as harness:

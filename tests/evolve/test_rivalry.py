@@ -62,7 +62,7 @@ def test_a_strategy_of_ones_own_plays(tmp_path):
 
 def test_our_strategy_with_a_control_arm_is_another_search():
     landscape = small_landscape()
-    with_arm, without = (Ours("genetic", share).run(landscape, 40, 5) for share in (0.15, 0.0))
+    with_arm, without = (Ours("local", share).run(landscape, 40, 5) for share in (0.15, 0.0))
     assert len(with_arm) == len(without) == 40
     assert list(with_arm) != list(without)
 

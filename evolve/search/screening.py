@@ -1,0 +1,75 @@
+"""Which of a brood to measure: those whose expected improvement is greatest, one after the other."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from evolve.search.alphabet import Rows
+    from evolve.search.surrogate import Surrogate
+
+_MOST_EXACT = 3000
+"""Children whose uncertainty is worked out; of more, those with the best expectation. It costs as much as 300 means."""
+_MOST_PENDING = 64
+_DIGITS = 6
+"""Of logarithms of improvements: what differs in less is equal, so that a sum in another order changes no search."""
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending: Rows, factor: float = 1.0, every: int = 1) -> list[int]:
+    """Places of the children to measure.
+
+    Args:
+        surrogate: that was fitted.
+        rows: ``(n, genes)`` the brood.
+        count: how many are wanted.
+        best: target that is to be improved on.
+        pending: genomes that are being measured: believed to turn out as expected, as is each that is chosen here.
+    """
+    kept = _promising(surrogate, rows)
+    pending = pending[-_MOST_PENDING:]
+    posterior = surrogate.posterior(np.concatenate([pending, rows[kept]]))
+    for place in range(len(pending)):
+        posterior.believe(place)
+    is_free = np.arange(len(posterior.mean)) >= len(pending)
+    chosen: list[int] = []
+    for _ in range(min(count, len(kept))):
+        scores = np.round(log_improvement(posterior.mean, posterior.deviation * (factor if len(chosen) % every == every - 1 else 1.0), best), _DIGITS)
+        place = int(np.argmax(np.where(is_free, scores, -np.inf)))
+        is_free[place] = False
+        posterior.believe(place)
+        chosen.append(int(kept[place - len(pending)]))
+    return chosen
+
+
+def _promising(surrogate: Surrogate, rows: Rows) -> NDArray[np.int64]:
+    if len(rows) <= _MOST_EXACT:
+        return np.arange(len(rows))
+    means = np.round(surrogate.mean(rows), 4)
+    return np.sort(np.argsort(-means, kind="stable")[:_MOST_EXACT])
+
+
+def log_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
+    """``(n,)`` logarithms of expected improvements (Jones, Schonlau and Welch 1998).
+
+    Far below the best the improvement itself underflows; there the first term of its expansion stands for it.
+    """
+    z = (mean - best) / deviation
+    density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    above = density + 0.5 * z * (1 + _erf(z / math.sqrt(2)))
+    far = -0.5 * z * z - 0.5 * math.log(2 * math.pi) - np.log(np.maximum(z * z, 1.0))
+    is_near = z > -5
+    return np.log(deviation) + np.where(is_near, np.log(np.where(is_near, above, 1.0)), far)
+
+
+def scores_of_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(n,)`` what a logistic distribution has at the ranks of values, ties shared: no outlier, whatever its size."""
+    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
+    share = (np.cumsum(counts) - 0.5 * counts) / len(values)
+    return np.log(share / (1 - share))[back]
