@@ -20,6 +20,7 @@ from evolve.machines import described, known_machine, profile_of
 from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
+from evolve.search.protocol import PATIENCE
 from evolve.session import Session, Surroundings
 from evolve.store import Loop, Run, RunSpec, Store
 from evolve.survey import Survey
@@ -216,13 +217,17 @@ def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer, ending
 
 
 def search(session: Session) -> None:
-    """Ask, evaluate, tell, until the budget is used up or the space is exhausted."""
-    evaluations = session.replay() or session.ask()
+    """Ask, evaluate, tell, until the budget is used up, the space is exhausted, or nothing new comes any more."""
+    evaluations, idle = session.replay() or session.ask(), 0
     while evaluations and session.evaluate(evaluations):
-        session.tell(session.batch(evaluations))
-        if session.is_over:
+        batch = session.batch(evaluations)
+        session.tell(batch)
+        idle = 0 if any(individual.is_paid for individual in batch) else idle + 1
+        if session.is_over or idle == PATIENCE:
             break
         evaluations = session.ask()
+    if idle == PATIENCE:
+        session.store.add_event(session.run.id, "stalled", f"the search asked {idle} times for what it knew")
 
 
 @contextmanager

@@ -269,7 +269,7 @@ def size_of(spot: np.ndarray, strike: np.ndarray, years: np.ndarray, _rate: floa
     Raises:
         ValueError: the arrays are no vectors of one length.
     """
-    if spot.ndim != 1 or spot.shape != strike.shape or spot.shape != years.shape:
+    if spot.ndim != 1 or not spot.shape == strike.shape == years.shape:
         shapes = f"{spot.shape}, {strike.shape} and {years.shape}"
         raise ValueError(f"black_scholes takes three vectors of one length, not shapes {shapes}")
     return spot.shape

@@ -274,9 +274,10 @@ def size_of(a: np.ndarray, b: np.ndarray) -> Size:
     Raises:
         ValueError: the columns of a are not as many as the rows of b.
     """
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"a has {a.shape[1]} columns and b {b.shape[0]} rows; a @ b needs as many")
-    return a.shape[0], b.shape[1], a.shape[1]
+    (m, columns), (rows, n) = a.shape, b.shape
+    if columns != rows:
+        raise ValueError(f"a has {columns} columns and b {rows} rows; a @ b needs as many")
+    return m, n, columns
 
 
 def out_shape(size: Size) -> tuple[int, ...]:

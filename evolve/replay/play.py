@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evolve.search.protocol import Result
+from evolve.search.protocol import PATIENCE, Result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 BATCH = 8
 """Schedules asked for at once, as a run asks for them: a search learns only between batches."""
-PATIENCE = 20
-"""Asks in a row without a new legal schedule after which a search has stalled."""
 
 Make = Callable[["Space", "np.random.Generator"], "Strategy"]
 End = Literal["budget", "exhausted", "stalled"]

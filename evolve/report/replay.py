@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from evolve.replay.play import PATIENCE
 from evolve.replay.score import COUNTS, chance, mean_score
 from evolve.report.quantities import percent, plain_number, seconds
 from evolve.report.text import paragraph, table
+from evolve.search.protocol import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from kernels.language.space import Schedule, Space
 
+PATIENCE = 20
+"""Asks in a row without a new legal schedule after which a search has stalled."""
 _MOST_DRAWS = 1000
 
 

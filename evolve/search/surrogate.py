@@ -31,6 +31,7 @@ _FASTER, _SLOWER = 1.3, 0.5
 
 # Normal priors of logarithms. Before anything is measured the squared distance of two random genomes is 1, which makes
 # them half alike; as in "vanilla" Bayesian optimisation (Hvarfner, Hellsten and Nardi 2024) whatever the number of genes.
+_REACH = 1.0
 _TRAIT_SPREAD = 1.0
 _ALONE, _PAIRS, _NOISE = math.log(1.0), math.log(0.1), math.log(0.01)
 _SPREAD = 1.5
@@ -46,7 +47,7 @@ class Surrogate:
 
     def __init__(self, embedding: Embedding) -> None:
         self.embed = embedding
-        believed = [-math.log(max(1, embedding.count))] * embedding.count
+        believed = [math.log(_REACH / max(1, embedding.count))] * embedding.count
         self._believed = np.array([*believed, _ALONE, _PAIRS, _NOISE])
         self._spread = np.array([_TRAIT_SPREAD] * embedding.count + [_SPREAD] * 3)
         self.scales = self._believed.copy()

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from evolve.errors import EvolveError
 from evolve.replay.landscape import Landscape, ListedSpace
-from evolve.replay.play import PATIENCE, play
+from evolve.replay.play import play
 from evolve.replay.score import best_so_far, chance, lead, mean_score, score
 from evolve.replay.seeds import Ground, Terms, searched
 from evolve.search import make
-from evolve.search.protocol import Proposal, Result
+from evolve.search.protocol import PATIENCE, Proposal, Result
 from evolve.search.testing import TINY
 from evolve.workers import in_time, spread
 from kernels.language.space import Schedule, Space, choice, integer

@@ -19,6 +19,7 @@ from evolve.errors import EvolveError, Interrupted, NoisyMachineError, UsageErro
 from evolve.gate import NOISY, Gate
 from evolve.progress import StopRequest
 from evolve.run import Admission, Request, resume, search, start
+from evolve.search.protocol import PATIENCE, Proposal
 from evolve.session import MOST_DOUBTS, Session, Surroundings
 from evolve.store import Machine, RunSpec, open_store
 from evolve.tracker.status import status
@@ -158,6 +159,17 @@ def test_an_exhausted_space_ends_the_run(store, monkeypatch):
     monkeypatch.setattr(made, "strategy", SimpleNamespace(ask=lambda _n: [], tell=lambda _results: None))
     search(made)
     assert store.individuals(run.id) == []
+
+
+def test_a_search_that_only_repeats_itself_ends_the_run_and_says_so(store, monkeypatch):
+    run = store.create_run(spec(budget="100000evals", control_share=0.0))
+    made = session(store, run, KnownHarness())
+    default = made.task.definition.space.default
+    again = SimpleNamespace(ask=lambda _n: [Proposal(default, "default")], tell=lambda _results: None)
+    monkeypatch.setattr(made, "strategy", again)
+    search(made)
+    assert sum(i.is_paid for i in store.individuals(run.id)) == 1
+    assert notes(store, run, "stalled") == [f"the search asked {PATIENCE} times for what it knew"]
 
 
 # ---- noise, doubt, quarantine
