@@ -274,11 +274,11 @@ class Guarded:
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: str, shift: int) -> None:
-        item_bytes = np.dtype(dtype).itemsize
-        body_bytes = math.prod(shape) * item_bytes
+        item = np.dtype(dtype).itemsize
+        body_bytes = math.prod(shape) * item
         self._memory = np.full(body_bytes + 2 * _MARGIN_BYTES, _CANARY, np.uint8)
         aligned = _LINE_BYTES - self._memory.ctypes.data % _LINE_BYTES
-        start = aligned + _MARGIN_BYTES // 2 + shift * item_bytes % _LINE_BYTES
+        start = aligned + _MARGIN_BYTES // 2 + shift * item % _LINE_BYTES
         self._margins = (self._memory[:start], self._memory[start + body_bytes :])
         self.array: NDArray[Any] = np.ndarray(shape, dtype, buffer=self._memory, offset=start)
         self.array.fill(np.nan if self.array.dtype.kind == "f" else 0)

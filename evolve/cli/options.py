@@ -160,7 +160,7 @@ def search_options(budget: str) -> Callable[[Callable[..., Any]], Callable[..., 
             "--strategy",
             default="genetic",
             show_default=True,
-            help="genetic, local, nsga2 (time against error), random, or path.py:Class.",
+            help="genetic, local, nsga2 (time against error), random, exhaustive, tpe (Optuna's), or path.py:Class.",
         ),
         click.option(
             "--control-share",

@@ -3,9 +3,13 @@
 A *strategy* proposes schedules (``ask``) and hears what came of them (``tell``); ``protocol.Strategy`` is its contract.
 It never evaluates anything and never sees a clock, so a search can be tested on any function of a schedule, and a run
 is resumed by replaying its tells. One strategy is one file: ``genetic`` (the default), ``local`` (a hill climber that
-restarts), ``nsga2`` (time against error), ``random`` (what the others must beat). ``control.ControlArm`` puts
-independent random draws between the proposals of any of them. One's own is a class in a file, ``path.py:Class``;
-``testing.StrategyContract`` says whether it keeps the contract.
+restarts), ``nsga2`` (time against error), ``exhaustive`` (every schedule), ``random`` (what the others must beat),
+``tpe`` (Optuna's, where that is installed). ``control.ControlArm`` puts independent random draws between the proposals
+of any of them. One's own is a class in a file, ``path.py:Class``; ``testing.StrategyContract`` says whether it keeps
+the contract.
+
+How a ``genetic`` ask goes: ``alphabet`` (genomes as rows of an array), ``breeding`` (a few thousand children),
+``embedding`` and ``surrogate`` (what the outcomes in the ``archive`` say of them), ``screening`` (which to measure).
 
 Strategy modules are imported when asked for: some need libraries that the command line's help can do without.
 """

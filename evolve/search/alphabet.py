@@ -74,7 +74,8 @@ class Alphabet:
 
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """``(n,)``: a number for each row, equal for equal rows; two others agree once in 2^64 pairs."""
-        return (rows.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        keys: NDArray[np.uint64] = (rows.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        return keys
 
     def random(self, rng: np.random.Generator, count: int) -> Rows:
         """Legal ones among ``count`` rows drawn gene by gene, so up to ``count``."""

@@ -106,7 +106,7 @@ class Breeder:
 
     def _mutated(self, rows: Rows) -> Rows:
         changes = self._changes(self._alphabet.active(rows) & (self._alphabet.counts > 1))
-        mutated, drawn = rows.copy(), self._rng.random(rows.shape)
+        mutated, drawn = rows.copy(), np.asarray(self._rng.random(rows.shape))
         for gene, steps in enumerate(self._steps):
             at = np.flatnonzero(changes[:, gene])
             below = steps[rows[at, gene]] < drawn[at, gene][:, None]
@@ -117,7 +117,8 @@ class Breeder:
         """Which genes change: each that may with equal chance, and one at least."""
         coins = np.where(may, self._rng.random(may.shape), 2.0)
         share = _EXPECTED_CHANGES / np.maximum(may.sum(axis=1), 1)
-        return may & ((coins < share[:, None]) | (coins == coins.min(axis=1)[:, None]))
+        changes: NDArray[np.bool_] = may & ((coins < share[:, None]) | (coins == coins.min(axis=1)[:, None]))
+        return changes
 
     def _stretches(self, count: int, genes: int) -> NDArray[np.bool_]:
         ends = np.sort(self._rng.integers(0, genes + 1, size=(count, 2)), axis=1)
@@ -159,4 +160,5 @@ def _small_steps(parameter: Parameter) -> NDArray[np.float64]:
     else:
         chances = np.ones((len(parameter.values),) * 2)
     np.fill_diagonal(chances, 0.0)
-    return chances / chances.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = chances / chances.sum(axis=1, keepdims=True)
+    return shares

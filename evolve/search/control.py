@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 class ControlArm:
     """A strategy around another: some slots of every ask are control draws, the others are the wrapped strategy's.
 
-    Which slots is fixed: the draws of the first 60 slots come first, mixed with some of the search's proposals; from
-    then on there were ``ceil(m * share)`` of them after ``m`` slots. A search that begins with random schedules takes
-    them for its own, so that they cost it little. The draws come from ``rng`` alone, so equal seeds give equal control arms whatever the strategy. They are i.i.d.:
+    Which slots is fixed: the draws that the first 60 slots owe come first, three to each proposal of the search; behind
+    them, after ``m`` slots there were ``ceil(m * share)``. A search that begins with random schedules takes them for
+    its own, so that they cost it little.
+
+    The draws come from ``rng`` alone, so equal seeds give equal control arms whatever the strategy. They are i.i.d.:
     one may repeat a schedule that was already tried, whose outcome is then to be used again. A proposal of the
     wrapped strategy that a control draw anticipated is dropped, and is told like any other.
 

@@ -30,7 +30,8 @@ def positions(parameter: Parameter) -> NDArray[np.float64]:
     values = np.array([float(value) for value in parameter.values])
     if values[0] > 0 and values[-1] >= _SPAN * values[0]:
         values = np.log(values)
-    return (values - values[0]) / max(values[-1] - values[0], 1e-300)
+    places: NDArray[np.float64] = (values - values[0]) / max(values[-1] - values[0], 1e-300)
+    return places
 
 
 class Embedding:
@@ -82,4 +83,5 @@ def _precedence(parameter: Parameter) -> NDArray[np.float64]:
 def _scaled(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centred, and with a mean squared distance of 1 between values, each paired with all (itself too)."""
     centred = table - table.mean(axis=0)
-    return centred / math.sqrt(2 * float((centred**2).sum(axis=1).mean()))
+    scaled: NDArray[np.float64] = centred / math.sqrt(2 * float((centred**2).sum(axis=1).mean()))
+    return scaled

@@ -15,7 +15,7 @@ from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
 from evolve.search.protocol import Novel, Proposal, Result
 from evolve.search.screening import scores_of_ranks, screened
-from evolve.search.settings import Settings
+from evolve.search.settings import Settings, Target
 from evolve.search.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LEAST_LESSONS = 6
 _NEWS = 4, 1 / 12
-"""Length scales are learned anew once so many outcomes, or this share, have come: the cost of learning stays bounded."""
+"""Length scales are learned anew once so many outcomes, or this share of all, have come."""
 _DEFAULTS = Settings()
 
 
@@ -79,7 +79,8 @@ class Genetic(Novel):
         self._alphabet = Alphabet(space)
         self._archive = Archive(self._alphabet)
         self._breeder = Breeder(self._alphabet, rng)
-        self._surrogate = Surrogate(Embedding(space))
+        embedding = Embedding(space)
+        self._surrogates = [Surrogate(embedding) for _ in settings.targets]
         self._learned = 0
         self._pending: dict[Schedule, None] = {}
         self._statistics = tools.Statistics(attrgetter("fitness"))
@@ -90,8 +91,8 @@ class Genetic(Novel):
         """Up to ``n`` new proposals: founders, then chosen children of one generation, then what is left."""
         proposals = [self._noted(founder) for founder in itertools.islice(self._founding(), n)]
         proposals += [self._noted(child) for child in self._bred(n - len(proposals))]
-        left = itertools.islice(iter(self.following, None), n - len(proposals))
-        return proposals + [self._noted(proposal) for proposal in left]
+        others = itertools.islice(iter(self.following, None), n - len(proposals))
+        return proposals + [self._noted(proposal) for proposal in others]
 
     def following(self) -> Proposal | None:
         """What there is where breeding brought nothing new: a neighbour of the best, else a random schedule."""
@@ -186,40 +187,30 @@ class Genetic(Novel):
         return chosen
 
     def _screened(self, brood: Brood, n: int) -> list[int]:
-        """By the greatest improvement that is expected."""
-        rows, targets = self._lessons()
-        news, share = _NEWS
-        is_due = len(self._archive) - self._learned >= max(news, share * self._learned)
-        self._surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
-        self._learned = len(self._archive) if is_due else self._learned
-        pending = self._alphabet.rows(self._pending)
-        since = len(self._archive) - 1 - int(np.nanargmax(self._archive.fitness))
-        factor = 1.0 + since / self.settings.restless if self.settings.restless else 1.0
-        if self.settings.both:
-            if not hasattr(self, "_second"):
-                self._second = Surrogate(self._surrogate.embed)
-            fit = self._archive.fitness
-            ok = ~np.isnan(fit)
-            rows2, t2 = self._archive.rows[ok], fit[ok]
-            self._second.fit(rows2, t2, learning=is_due)
-            half = n - n // 2
-            one = screened(self._surrogate, brood.rows, half, float(targets.max()), pending)
-            rest = np.setdiff1d(np.arange(len(brood)), one)
-            other = screened(self._second, brood.rows[rest], n - half, float(t2.max()), np.concatenate([pending, brood.rows[one]]))
-            return one + [int(rest[k]) for k in other]
-        return screened(self._surrogate, brood.rows, n, float(targets.max()), pending, factor, self.settings.every)
+        """By the greatest improvement that is expected, each surrogate in its turn."""
+        known, turns = len(self._archive), len(self._surrogates)
+        is_due = known - self._learned >= max(_NEWS[0], _NEWS[1] * self._learned)
+        self._learned = known if is_due else self._learned
+        chosen: list[int] = []
+        for turn, (surrogate, target) in enumerate(zip(self._surrogates, self.settings.targets, strict=True)):
+            rows, targets = self._lessons(target)
+            surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
+            count = len(range((turn + known) % turns, n, turns))
+            left = np.setdiff1d(np.arange(len(brood)), chosen)
+            pending = np.concatenate([self._alphabet.rows(self._pending), brood.rows[chosen]])
+            chosen += left[screened(surrogate, brood.rows[left], count, float(targets.max()), pending)].tolist()
+        return chosen
 
-    def _lessons(self) -> tuple[Rows, Array]:
-        """What the surrogate learns from: the best half of what fits, and of the others some of every age."""
-        rows, fitness = self._archive.rows, self._archive.fitness
-        worst = np.nanmin(fitness)
+    def _lessons(self, target: Target) -> tuple[Rows, Array]:
+        """What a surrogate learns from; of too much the best half of what fits, and of the others some of every age."""
+        rows, values = self._archive.rows, self._archive.fitness
         if not self.settings.shunning:
-            rows, fitness = rows[~np.isnan(fitness)], fitness[~np.isnan(fitness)]
-        values = np.where(np.isnan(fitness), worst - self.settings.ranked, fitness)
-        if (most := self.settings.lessons) < len(rows):
+            rows, values = rows[~np.isnan(values)], values[~np.isnan(values)]
+        worst = np.nanmin(values) - (target == "ranks")
+        values = np.where(np.isnan(values), worst, values)
+        if len(rows) > (most := self.settings.lessons):
             order = np.argsort(-values, kind="stable")
             others = np.sort(order[most // 2 :])
-            spread = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
-            kept = np.concatenate([order[: most // 2], spread])
+            kept = [*order[: most // 2], *others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]]
             rows, values = rows[kept], values[kept]
-        return rows, scores_of_ranks(values) if self.settings.ranked else values
+        return rows, scores_of_ranks(values) if target == "ranks" else values

@@ -25,8 +25,8 @@ class Proposal:
 
     Attributes:
         schedule: legal and canonical.
-        operator: ``default``, ``random``, ``neighbour``, ``mutate``, ``crossover`` or ``control``; a strategy of
-            one's own may use other words.
+        operator: ``default``, ``random``, ``neighbour``, ``mutate``, ``crossover`` or ``control``; ``enumerate`` and
+            ``suggest`` of strategies that do not breed; one's own may use other words.
         parents: the schedules that it was made of.
     """
 

@@ -22,7 +22,7 @@ _DIGITS = 6
 _erf = np.vectorize(math.erf, otypes=[float])
 
 
-def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending: Rows, factor: float = 1.0, every: int = 1) -> list[int]:
+def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending: Rows) -> list[int]:
     """Places of the children to measure.
 
     Args:
@@ -32,16 +32,15 @@ def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending:
         best: target that is to be improved on.
         pending: genomes that are being measured: believed to turn out as expected, as is each that is chosen here.
     """
-    kept = _promising(surrogate, rows)
-    pending = pending[-_MOST_PENDING:]
+    kept, pending = _promising(surrogate, rows), pending[-_MOST_PENDING:]
     posterior = surrogate.posterior(np.concatenate([pending, rows[kept]]))
     for place in range(len(pending)):
         posterior.believe(place)
     is_free = np.arange(len(posterior.mean)) >= len(pending)
     chosen: list[int] = []
     for _ in range(min(count, len(kept))):
-        scores = np.round(log_improvement(posterior.mean, posterior.deviation * (factor if len(chosen) % every == every - 1 else 1.0), best), _DIGITS)
-        place = int(np.argmax(np.where(is_free, scores, -np.inf)))
+        improvements = np.round(log_improvement(posterior.mean, posterior.deviation, best), _DIGITS)
+        place = int(np.argmax(np.where(is_free, improvements, -np.inf)))
         is_free[place] = False
         posterior.believe(place)
         chosen.append(int(kept[place - len(pending)]))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Target = Literal["ranks", "logs"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +22,11 @@ class Settings:
         near: of so many of the best all neighbours are looked at too.
         exploit: share of the proposals next to the best, where children are not screened.
         screened: children are chosen by what was learned; else by chance.
-        learning: the surrogate's length scales follow the data; else they stay as believed before.
-        ranked: the surrogate learns ranks; else logarithms of speedups.
-        shunning: what failed counts as worst; else the surrogate never hears of it.
-        lessons: outcomes that the surrogate learns from at most.
+        learning: a surrogate's length scales follow the data; else they stay as believed before.
+        targets: what surrogates learn, one each, which choose by turns: ``"ranks"`` know no outliers, ``"logs"`` of
+            speedups tell a little better from much better.
+        shunning: what failed counts as worst; else no surrogate hears of it.
+        lessons: outcomes that a surrogate learns from at most.
     """
 
     population: int = 32
@@ -35,9 +39,6 @@ class Settings:
     exploit: float = 0.25
     screened: bool = True
     learning: bool = True
-    ranked: bool = True
+    targets: tuple[Target, ...] = ("ranks", "logs")
     shunning: bool = True
     lessons: int = 300
-    restless: float = 0.0
-    every: int = 1
-    both: bool = False

@@ -10,7 +10,7 @@ and Braun 1993), which asks for the signs of slopes only, and starts where the l
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evolve.search.embedding import Embedding
 
     Array = NDArray[np.float64]
+    Reals = NDArray[Any]  # single or double
 
 _JITTER = 1e-6
 _LEAST_VARIANCE = 1e-9
@@ -30,8 +31,7 @@ _FIRST_PACE, _PACES = 0.3, (0.01, 1.0)
 _FASTER, _SLOWER = 1.3, 0.5
 
 # Normal priors of logarithms. Before anything is measured the squared distance of two random genomes is 1, which makes
-# them half alike; as in "vanilla" Bayesian optimisation (Hvarfner, Hellsten and Nardi 2024) whatever the number of genes.
-_REACH = 1.0
+# them half alike, however many genes there are (Hvarfner, Hellsten and Nardi, Vanilla Bayesian Optimization, 2024).
 _TRAIT_SPREAD = 1.0
 _ALONE, _PAIRS, _NOISE = math.log(1.0), math.log(0.1), math.log(0.01)
 _SPREAD = 1.5
@@ -47,7 +47,7 @@ class Surrogate:
 
     def __init__(self, embedding: Embedding) -> None:
         self.embed = embedding
-        believed = [math.log(_REACH / max(1, embedding.count))] * embedding.count
+        believed = [-math.log(max(1, embedding.count))] * embedding.count
         self._believed = np.array([*believed, _ALONE, _PAIRS, _NOISE])
         self._spread = np.array([_TRAIT_SPREAD] * embedding.count + [_SPREAD] * 3)
         self.scales = self._believed.copy()
@@ -109,15 +109,17 @@ class Surrogate:
         """``(n, m)`` between embedded genomes."""
         return self._covariances(places, others, self._stretch)
 
-    def _covariances(self, places: NDArray, others: NDArray, stretch: NDArray) -> NDArray:  # type: ignore[type-arg]
+    def _covariances(self, places: Reals, others: Reals, stretch: Reals) -> Reals:
         together, _ = _matern(_squares(places * stretch, others * stretch))
         products = places @ others.T * (1 / self.embed.norm)
-        return together + (self.alone + self.pairs * products) * products
+        covariances: Reals = together + (self.alone + self.pairs * products) * products
+        return covariances
 
     def own_variances(self, places: Array) -> Array:
         """``(n,)`` covariances of genomes with themselves."""
         products = (places**2).sum(axis=1) / self.embed.norm
-        return 1 + (self.alone + self.pairs * products) * products
+        variances: Array = 1 + (self.alone + self.pairs * products) * products
+        return variances
 
 
 class Posterior:
@@ -138,7 +140,8 @@ class Posterior:
     @property
     def deviation(self) -> Array:
         """``(n,)`` standard deviations of the targets."""
-        return self._of.unit * np.sqrt(self._of.variance * np.maximum(self._left, _LEAST_VARIANCE))
+        deviations: Array = self._of.unit * np.sqrt(self._of.variance * np.maximum(self._left, _LEAST_VARIANCE))
+        return deviations
 
     def believe(self, place: int) -> None:
         """Take one as measured, and as expected: what is like it is surer now (Ginsbourger et al. 2010, "believer")."""
@@ -175,8 +178,8 @@ class _Lessons:
         _, loads, variance = _loads(inverse, self.targets)
         pull = 0.5 * (np.outer(loads, loads) / variance - inverse)
         parts = (self._products, self._products**2, np.eye(len(loads)))
-        slope = [np.tensordot(self._apart, pull * by_square, 2), [float((pull * part).sum()) for part in parts]]
-        return -0.5 * len(loads) * math.log(variance) - volume, np.concatenate(slope) * np.exp(scales)
+        slope = [*np.tensordot(self._apart, pull * by_square, 2), *(float((pull * part).sum()) for part in parts)]
+        return -0.5 * len(loads) * math.log(variance) - volume, np.array(slope) * np.exp(scales)
 
 
 def _inverted(covariance: Array) -> tuple[Array, Array, float]:
@@ -194,13 +197,14 @@ def _loads(inverse: Array, targets: Array) -> tuple[float, Array, float]:
     return centre, loads, max(_LEAST_VARIANCE, float(residual @ loads) / len(residual))
 
 
-def _squares(some: NDArray, others: NDArray) -> NDArray:  # type: ignore[type-arg] # single or double
+def _squares(some: Reals, others: Reals) -> Reals:
     """``(n, m)`` squared distances; what cancels in them is a few eps, where the covariance is flat."""
     norms = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    return np.maximum(norms - 2 * some @ others.T, 0)
+    squares: Reals = np.maximum(norms - 2 * some @ others.T, 0)
+    return squares
 
 
-def _matern(squares: NDArray) -> tuple[NDArray, NDArray]:  # type: ignore[type-arg] # single or double
+def _matern(squares: Reals) -> tuple[Reals, Reals]:
     """Matern-5/2 of squared distances, and its slope by them."""
     a = np.sqrt(5 * squares)
     falling = np.exp(-a)

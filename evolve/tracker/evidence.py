@@ -98,7 +98,7 @@ class Evidence:
         The ratio of a long stretch goes on saying that growth is exponential for up to two laps after it has begun to
         bend: of batching whose end lies where a lap more or less decides, 13 % then turned too late, with this 3 %.
         """
-        *before, last = self.series.points[self.first :]
+        before = self.series.points[self.first : -1]
         if len(before) < 2:
             return True
         mean = (before[-1].gain.estimate - before[0].gain.estimate) / (len(before) - 1)

@@ -116,7 +116,7 @@ def standard_error(gain: Estimate) -> float:
 
 def standard_errors(gains: Sequence[Estimate]) -> NDArray[np.float64]:
     """``(n,)`` standard errors from 95 % intervals; all positive."""
-    found = np.array([*map(standard_error, gains)])
+    found: NDArray[np.float64] = np.array([*map(standard_error, gains)])
     return np.maximum(found, _LEAST_ERROR * found.max() or 1.0)
 
 

@@ -1,5 +1,7 @@
 """Broods are closed, typed, and a function of their generator."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from evolve.genome import genome_of
 from evolve.search.alphabet import Alphabet
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, joined
 from evolve.search.testing import SYNTHETIC, TINY
-from kernels.language.space import Space, choice, integer, permutation, power_of_two
+from kernels.language.space import Space, choice, integer, permutation
 
 FREE = Space(SYNTHETIC.parameters)
 TILES = Space(
@@ -20,8 +22,8 @@ def population(space, count=12, seed=1):
     return Alphabet(space).rows(space.sample(rng) for _ in range(count))
 
 
-def breeder(space, seed=0, **settings):
-    return Breeder(Alphabet(space), np.random.default_rng(seed), **settings)
+def breeder(space, seed=0):
+    return Breeder(Alphabet(space), np.random.default_rng(seed))
 
 
 def broods(space, seed=0):
@@ -45,7 +47,7 @@ def test_broods_are_legal_and_canonical(space):
 
 
 def test_broods_say_where_they_come_from():
-    for operator, brood in zip(OPERATORS, broods(SYNTHETIC)):
+    for operator, brood in zip(OPERATORS, broods(SYNTHETIC), strict=True):
         assert len(brood)
         assert {OPERATORS[k] for k in brood.operators} == {operator}
         assert ((brood.parents[:, 0] == NOBODY) == (operator == "random")).all()
@@ -76,7 +78,7 @@ def test_mutation_steps_as_far_as_the_scale_says():
     fine = np.abs(rows[:, 0] - 50)[rows[:, 0] != 50]
     coarse = np.abs(rows[:, 1] - 2)[rows[:, 1] != 2]
     assert 5 < np.median(fine) < 15  # a tenth of the scale
-    assert np.mean(coarse == 1) > 0.75
+    assert np.mean(coarse == 1) > 0.65
     assert set(rows[:, 1]) == set(range(5))
 
 
@@ -85,15 +87,15 @@ def test_mutation_takes_ratios_for_a_scale_where_numbers_span_some():
     rows = breeder(space).mutants(Alphabet(space).rows([space.default]), np.zeros(20000, dtype=int)).rows
     count = np.bincount(rows[:, 0], minlength=12)
     assert count[5] == 0
-    assert 0.8 < count[4] / count[6] < 1.3  # 6 is as far from 8 as some 11 is; 12 is next above
-    assert count[3] > count[0]
+    assert 1.2 < count[4] / count[6] < 2.2  # 6 is nearer to 8 than 12 is, by ratios
+    assert 0.8 < count[3] / count[7] < 1.25  # 4 is as near as 16
 
 
 def test_mutation_of_an_order_swaps_two():
     space = Space([permutation("order", "ijkl", "")])
     rows = breeder(space).mutants(Alphabet(space).rows([space.default]), np.zeros(3000, dtype=int)).rows
     orders = [space.parameters[0].values[k] for k in rows[:, 0]]
-    moved = np.array([sum(a != b for a, b in zip(order, "ijkl")) for order in orders])
+    moved = np.array([sum(a != b for a, b in zip(order, "ijkl", strict=True)) for order in orders])
     assert np.mean(moved == 2) > 0.85
     assert moved.max() == 4
 
@@ -104,25 +106,7 @@ def test_crossover_takes_genes_of_either_parent():
     rows = breeder(TILES).crosses(parents, zeros, ones).rows
     pure = rows[np.isin(rows[:, :4], (0, 9)).all(axis=1)]
     assert len(pure) > 900  # half are mutated too
-    assert {tuple(row > 0) for row in pure.tolist() for row in [np.array(row)]} > {(True, True, True, True, True)}
-
-
-def test_crossover_by_coin_keeps_linked_genes_together():
-    parents = np.array([[0, 0, 0, 0, 0], [9, 9, 9, 9, 1]])
-    zeros, ones = np.zeros(4000, dtype=int), np.ones(4000, dtype=int)
-
-    def torn(linked):
-        rows = breeder(TILES, linked=linked).crosses(parents, zeros, ones).rows
-        pure = rows[np.isin(rows[:, :4], (0, 9)).all(axis=1)]
-        return np.mean(pure[:, 0] != pure[:, 1]), np.mean(pure[:, 0] != pure[:, 2])
-
-    assert torn(linked=True)[0] < 0.6 * torn(linked=False)[0]
-    assert torn(linked=True)[1] > 0.25
-
-
-def test_a_constraint_over_all_genes_links_none():
-    space = Space([power_of_two(n, 1, 8, "") for n in "abcd"], [(lambda a, b, c, d: a * b * c * d < 5000, "")])
-    assert len(set(breeder(space)._groups.tolist())) == 4
+    assert set(map(tuple, (pure > 0).tolist())) == set(itertools.product((False, True), repeat=5))
 
 
 def test_neighbours_are_of_the_places_asked_for():

@@ -29,7 +29,7 @@ class TestExhaustive(StrategyContract):
 @pytest.mark.parametrize("rng", [None, np.random.default_rng(1)])
 def test_every_schedule_comes_once(space, rng):
     points = itertools.product(*(p.values for p in space.parameters))
-    canonical = {space.canonical(dict(zip(space.names, point))) for point in points}
+    canonical = {space.canonical(dict(zip(space.names, point, strict=True))) for point in points}
     legal = {schedule for schedule in canonical if space.is_legal(schedule) is None}
     found = list(every(space, rng))
     assert len(found) == len(set(found)) == space.size
@@ -45,7 +45,7 @@ def test_a_constraint_that_nothing_keeps_ends_a_branch_at_once():
 
 def test_it_goes_on_around_what_others_told():
     strategy = Exhaustive(SMALL, np.random.default_rng(0))
-    told = [r for r in search(Exhaustive(SMALL, np.random.default_rng(9)), lambda _: 1.0, 20)]
+    told = search(Exhaustive(SMALL, np.random.default_rng(9)), lambda _: 1.0, 20)
     strategy.tell(told)
     rest = search(strategy, lambda _: 1.0, 1000)
     assert len(rest) == SMALL.size - 20
