@@ -84,11 +84,19 @@ class Alphabet:
 
     def neighbours(self, row: Rows) -> Rows:
         """Legal rows one small step from ``row``, as ``Space.neighbours`` has them."""
-        steps = [
-            (gene, value)
-            for gene in np.flatnonzero(self.active(row[None])[0]).tolist()
-            for value in self._near_indices(gene, int(row[gene]))
-        ]
+        return self._changed(row, [(gene, self._near_indices(gene, int(row[gene]))) for gene in self._active(row)])
+
+    def variants(self, row: Rows) -> Rows:
+        """Legal rows in which one gene of ``row`` has any other of its values."""
+        others = [[k for k in range(self.counts[gene]) if k != row[gene]] for gene in self._active(row)]
+        return self._changed(row, [*zip(self._active(row), others, strict=True)])
+
+    def _active(self, row: Rows) -> list[int]:
+        genes: list[int] = np.flatnonzero(self.active(row[None])[0]).tolist()
+        return genes
+
+    def _changed(self, row: Rows, values: Sequence[tuple[int, Sequence[int]]]) -> Rows:
+        steps = [(gene, value) for gene, others in values for value in others]
         near = np.repeat(row[None], len(steps), axis=0)
         for k, (gene, value) in enumerate(steps):
             near[k, gene] = value

@@ -98,6 +98,12 @@ class Breeder:
         parents = np.repeat(np.array(places, dtype=np.int64), [len(rows) for rows in near])
         return _brood(np.concatenate([population[:0], *near]), "neighbour", parents, np.full_like(parents, NOBODY))
 
+    def variants(self, population: Rows, places: Sequence[int]) -> Brood:
+        """All that differs from some of the population in one gene."""
+        made = [self._alphabet.variants(population[place]) for place in places]
+        parents = np.repeat(np.array(places, dtype=np.int64), [len(rows) for rows in made])
+        return _brood(np.concatenate([population[:0], *made]), "mutate", parents, np.full_like(parents, NOBODY))
+
     def strangers(self, count: int) -> Brood:
         """Random genomes, those of ``count`` that are legal."""
         rows = self._alphabet.random(self._rng, count)

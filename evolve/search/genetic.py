@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 from deap import base, tools
+from threadpoolctl import threadpool_limits
 
 from evolve.search.alphabet import Alphabet
 from evolve.search.archive import Archive
@@ -15,7 +17,7 @@ from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
 from evolve.search.protocol import Novel, Proposal, Result
 from evolve.search.screening import scores_of_ranks, screened
-from evolve.search.settings import Settings, Target
+from evolve.search.settings import Settings
 from evolve.search.surrogate import Surrogate
 
 if TYPE_CHECKING:
@@ -79,9 +81,9 @@ class Genetic(Novel):
         self._alphabet = Alphabet(space)
         self._archive = Archive(self._alphabet)
         self._breeder = Breeder(self._alphabet, rng)
-        embedding = Embedding(space)
-        self._surrogates = [Surrogate(embedding) for _ in settings.targets]
+        self._surrogate = Surrogate(Embedding(space))
         self._learned = 0
+        self._best, self._rose_at = -math.inf, 0
         self._pending: dict[Schedule, None] = {}
         self._statistics = tools.Statistics(attrgetter("fitness"))
         self._statistics.register("best", np.max)
@@ -90,6 +92,8 @@ class Genetic(Novel):
     def ask(self, n: int) -> list[Proposal]:
         """Up to ``n`` new proposals: founders, then chosen children of one generation, then what is left."""
         proposals = [self._noted(founder) for founder in itertools.islice(self._founding(), n)]
+        if self._is_stuck:
+            proposals += [self._noted(child) for child in self._climbing(round(n * self.settings.climbing))]
         proposals += [self._noted(child) for child in self._bred(n - len(proposals))]
         others = itertools.islice(iter(self.following, None), n - len(proposals))
         return proposals + [self._noted(proposal) for proposal in others]
@@ -110,6 +114,7 @@ class Genetic(Novel):
         newest = {result.schedule: result for result in (*self.population, *results)}
         self.population = self.surviving([r for r in newest.values() if r.fitness is not None])
         if self.population:
+            self._note_rise(self.population[0].fitness)
             self.logbook.record(seen=len(self.seen), **self._statistics.compile(self.population))
 
     def surviving(self, results: Sequence[Result]) -> list[Result]:
@@ -131,14 +136,31 @@ class Genetic(Novel):
                 return
             yield stranger
 
+    def _note_rise(self, fitness: float | None) -> None:
+        if fitness is not None and fitness > self._best:
+            self._best, self._rose_at = fitness, len(self._archive)
+
+    @property
+    def _is_stuck(self) -> bool:
+        return bool(self.population) and len(self._archive) - self._rose_at >= self.settings.patience
+
     # ---- breeding
+
+    def _climbing(self, n: int) -> list[Proposal]:
+        """Untried variants of the best few by one gene, in any order."""
+        best = self.population[: self.settings.near]
+        rows = self._alphabet.rows(result.schedule for result in best)
+        brood = self._untried(self._breeder.variants(rows, range(len(best))))
+        return [self._proposal(brood, int(place)) for place in self.rng.permutation(len(brood))[:n]]
 
     def _bred(self, n: int) -> list[Proposal]:
         if n <= 0 or not self.population:
             return []
         brood = self._untried(self._brood())
         learns = self.settings.screened and len(self._archive) >= _LEAST_LESSONS
-        chosen = self._screened(brood, n) if learns else self._drawn(brood, n)
+        # one thread: matrices are small, a sum must not depend on the count of cores, and others may be building
+        with threadpool_limits(1, user_api="blas"):
+            chosen = self._screened(brood, n) if learns else self._drawn(brood, n)
         return [self._proposal(brood, place) for place in chosen]
 
     def _brood(self) -> Brood:
@@ -187,30 +209,26 @@ class Genetic(Novel):
         return chosen
 
     def _screened(self, brood: Brood, n: int) -> list[int]:
-        """By the greatest improvement that is expected, each surrogate in its turn."""
-        known, turns = len(self._archive), len(self._surrogates)
+        """By the greatest improvement that is expected."""
+        known = len(self._archive)
         is_due = known - self._learned >= max(_NEWS[0], _NEWS[1] * self._learned)
         self._learned = known if is_due else self._learned
-        chosen: list[int] = []
-        for turn, (surrogate, target) in enumerate(zip(self._surrogates, self.settings.targets, strict=True)):
-            rows, targets = self._lessons(target)
-            surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
-            count = len(range((turn + known) % turns, n, turns))
-            left = np.setdiff1d(np.arange(len(brood)), chosen)
-            pending = np.concatenate([self._alphabet.rows(self._pending), brood.rows[chosen]])
-            chosen += left[screened(surrogate, brood.rows[left], count, float(targets.max()), pending)].tolist()
-        return chosen
+        rows, targets = self._lessons()
+        self._surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
+        return screened(self._surrogate, brood.rows, n, float(targets.max()), self._alphabet.rows(self._pending))
 
-    def _lessons(self, target: Target) -> tuple[Rows, Array]:
-        """What a surrogate learns from; of too much the best half of what fits, and of the others some of every age."""
+    def _lessons(self) -> tuple[Rows, Array]:
+        """What the surrogate learns: ranks, whatever the outliers, and what failed is worst.
+
+        Of too much it learns the best half of what fits, and of the others some of every age.
+        """
         rows, values = self._archive.rows, self._archive.fitness
         if not self.settings.shunning:
             rows, values = rows[~np.isnan(values)], values[~np.isnan(values)]
-        worst = np.nanmin(values) - (target == "ranks")
-        values = np.where(np.isnan(values), worst, values)
+        values = np.where(np.isnan(values), np.nanmin(values) - 1, values)
         if len(rows) > (most := self.settings.lessons):
             order = np.argsort(-values, kind="stable")
             others = np.sort(order[most // 2 :])
             kept = [*order[: most // 2], *others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]]
             rows, values = rows[kept], values[kept]
-        return rows, scores_of_ranks(values) if target == "ranks" else values
+        return rows, scores_of_ranks(values)

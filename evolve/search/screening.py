@@ -57,13 +57,15 @@ def _promising(surrogate: Surrogate, rows: Rows) -> NDArray[np.int64]:
 def log_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:
     """``(n,)`` logarithms of expected improvements (Jones, Schonlau and Welch 1998).
 
-    Far below the best the improvement itself underflows; there the first term of its expansion stands for it.
+    Far below the best the improvement itself underflows; there the first terms of its expansion stand for it: from
+    z = -5 on they miss less than 1 %.
     """
     z = (mean - best) / deviation
     density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
     above = density + 0.5 * z * (1 + _erf(z / math.sqrt(2)))
-    far = -0.5 * z * z - 0.5 * math.log(2 * math.pi) - np.log(np.maximum(z * z, 1.0))
     is_near = z > -5
+    squared = np.where(is_near, 25.0, z * z)
+    far = -0.5 * squared - 0.5 * math.log(2 * math.pi) - np.log(squared) + np.log1p((15 / squared - 3) / squared)
     return np.log(deviation) + np.where(is_near, np.log(np.where(is_near, above, 1.0)), far)
 
 

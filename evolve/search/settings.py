@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-Target = Literal["ranks", "logs"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,12 @@ class Settings:
         near: of so many of the best all neighbours are looked at too.
         exploit: share of the proposals next to the best, where children are not screened.
         screened: children are chosen by what was learned; else by chance.
-        learning: a surrogate's length scales follow the data; else they stay as believed before.
-        targets: what surrogates learn, one each, which choose by turns: ``"ranks"`` know no outliers, ``"logs"`` of
-            speedups tell a little better from much better.
-        shunning: what failed counts as worst; else no surrogate hears of it.
-        lessons: outcomes that a surrogate learns from at most.
+        learning: the surrogate's length scales follow the data; else they stay as believed before.
+        shunning: what failed counts as worst; else the surrogate does not hear of it.
+        lessons: outcomes that the surrogate learns from at most.
+        patience: outcomes without a better one after which part of every ask climbs from the best few, gene by gene:
+            a surrogate that believes to know what lies there may be wrong, and a search that may stop must have looked.
+        climbing: share of an ask that does.
     """
 
     population: int = 32
@@ -39,6 +37,7 @@ class Settings:
     exploit: float = 0.25
     screened: bool = True
     learning: bool = True
-    targets: tuple[Target, ...] = ("ranks", "logs")
     shunning: bool = True
     lessons: int = 300
+    patience: int = 60
+    climbing: float = 0.5

@@ -126,7 +126,5 @@ def test_a_search_begins_at_the_schedule_that_its_run_was_given(store):
     space = TASK.definition.space
     given = space.neighbours(space.default)[-1]
     session = new_session(store, KnownHarness(), options=starting_at(given), control_share=0.0)
-    first, second = session.ask()[:2]
-    assert Schedule(first.schedule) == given
-    assert Schedule(second.schedule) in space.neighbours(given)
+    assert Schedule(session.ask()[0].schedule) == given
     assert Schedule(new_session(store, KnownHarness(), control_share=0.0).ask()[0].schedule) == space.default

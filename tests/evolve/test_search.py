@@ -109,8 +109,6 @@ def test_genetic_looks_near_in_its_share_where_it_learns_nothing():
 OFF = {
     "unscreened": Settings(screened=False),
     "unlearned": Settings(learning=False),
-    "ranks alone": Settings(targets=("ranks",)),
-    "logs alone": Settings(targets=("logs",)),
     "unshunned": Settings(shunning=False),
     "no crosses": Settings(crosses=0.0),
     "no mutants": Settings(mutants=0.0),
