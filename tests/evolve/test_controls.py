@@ -253,6 +253,17 @@ def test_on_a_busy_machine_nothing_false_is_said():
         assert not any(counts.verdicts[word] for word in kind.wrong), kind.name
 
 
+def test_runs_of_the_stop_rule_come_with_many_worlds():
+    noise = rates._Noise(quiet().throughput(), quiet().fresh())
+    runs = [rates.tried(rates._Task("stops_dome", range(k, k + 25), noise, 8))[1].stops for k in (0, 25)]
+    assert [len(stops) for stops in runs] == [1, 1]
+
+
+def test_few_worlds_go_without(few):
+    assert not [check for check in few.checks if check.name.startswith("stops")]
+    assert "--stop-when-flat" not in few.sentence()
+
+
 def test_false_stops_are_counted_over_all_grounds():
     runs = {"dome": Stops(20, 15, 1, 0.5), "random": Stops(20, 1, 1, 0.0)}
     check = rates.stops_check("planted", runs)
