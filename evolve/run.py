@@ -20,7 +20,7 @@ from evolve.machines import described, known_machine, profile_of
 from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
-from evolve.search.protocol import PATIENCE
+from evolve.search.protocol import CONTROL_SHARE, PATIENCE
 from evolve.session import Session, Surroundings
 from evolve.store import Loop, Run, RunSpec, Store
 from evolve.survey import Survey
@@ -66,7 +66,7 @@ class Request:
     budget: Budget
     seed: int
     strategy: str = "genetic"
-    control_share: float = 0.15
+    control_share: float = CONTROL_SHARE
     batch_size: int = 8
     name: str | None = None
     policy: str = "hot"

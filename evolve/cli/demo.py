@@ -10,6 +10,7 @@ import click
 
 from evolve.cli import options
 from evolve.cli.options import Output
+from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ KERNEL, SIZE, DTYPE = "matmul", "500", "float64"
 LAUNCHES = 6
 LAPS = {"kernels": 4, "batching": 14}
 POLYNOMIAL = "horner"
-LAP = {"policy": "hot", "strategy": "genetic", "control_share": 0.15, "budget": "24evals", "launches": 6}
+LAP = {"policy": "hot", "strategy": "genetic", "control_share": CONTROL_SHARE, "budget": "24evals", "launches": 6}
 
 LIMITS = "What can this machine do at most? Arithmetic and memory traffic are measured, not looked up."
 SEARCH = (
@@ -81,7 +82,9 @@ def _asked(budget: str) -> Request:
     from evolve.cli.asked import request
 
     wishes = {"size": SIZE, "dtype": DTYPE, "budget": budget, "seed": None}
-    return request(KERNEL, {**wishes, "threads": 1, "policy": "hot", "strategy": "genetic", "control_share": 0.15})
+    return request(
+        KERNEL, {**wishes, "threads": 1, "policy": "hot", "strategy": "genetic", "control_share": CONTROL_SHARE}
+    )
 
 
 def _polynomial() -> dict[str, Any]:

@@ -13,6 +13,7 @@ import click
 from rich_click import RichCommand
 
 from evolve.errors import UsageError
+from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,7 +166,7 @@ def search_options(budget: str) -> Callable[[Callable[..., Any]], Callable[..., 
         click.option(
             "--control-share",
             type=click.FloatRange(0, 1, max_open=True),
-            default=0.15,
+            default=CONTROL_SHARE,
             show_default=True,
             help="Share of evaluations that are random draws: what luck finds.",
         ),

@@ -12,13 +12,12 @@ import click
 from evolve.cli import options
 from evolve.cli.options import Output
 from evolve.errors import EvolveError, UsageError
+from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evolve.replay.seeds import Ground
-
-CONTROL_SHARE = 0.15
 
 
 @options.command("replay", "evolve replay matmul.json.gz --strategy genetic,random")

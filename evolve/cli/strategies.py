@@ -16,6 +16,7 @@ from evolve.cli import options
 from evolve.cli.main import reported
 from evolve.cli.options import Output
 from evolve.errors import UsageError
+from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--control-share",
     type=click.FloatRange(0, 1, max_open=True),
-    default=0.15,
+    default=CONTROL_SHARE,
     show_default=True,
     help="Share of our evaluations that are random draws, as in a run; each strategy plays without them too.",
 )

@@ -17,7 +17,7 @@ from evolve.controls.planted import CEILING_SPREAD, START, Setting, World, laps_
 from evolve.genome import genome_of, schedule_of
 from evolve.operators import mutate
 from evolve.search import make
-from evolve.search.protocol import Result
+from evolve.search.protocol import CONTROL_SHARE, Result
 from evolve.tracker.tail import tail
 from kernels.language.space import Schedule, Space, integer
 
@@ -38,7 +38,6 @@ SPACE = Space([integer(name, range(VALUES), "one of the surface's axes", default
 HEIGHT = math.log(3)
 """ln of the greatest speedup that the machine allows."""
 _ROUGHNESS = 0.1
-_CONTROL_SHARE = 0.15
 
 Surface = Callable[[Schedule], float]
 """ln S of every schedule against the default one."""
@@ -167,7 +166,7 @@ class _Search:
 
     def _lap(self, champion: Schedule) -> Iterator[Result]:
         """All that a lap's search hears: of the champion that it begins from, too."""
-        search = make(self.strategy, SPACE, self.setting.rng, _CONTROL_SHARE, start=champion)
+        search = make(self.strategy, SPACE, self.setting.rng, CONTROL_SHARE, start=champion)
         told = self._scored([champion])
         for _ in range(EVALUATIONS // BATCH):
             yield from told

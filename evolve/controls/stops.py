@@ -21,7 +21,7 @@ from benchmarks.outcome import Crashed, Measured
 from evolve.controls.searches import SPACE, dome, endless, scattered, triangular
 from evolve.replay.read import read, spaces
 from evolve.search import make
-from evolve.search.protocol import Result
+from evolve.search.protocol import CONTROL_SHARE, Result
 from evolve.search.testing import SYNTHETIC, synthetic_fitness
 from evolve.store.records import Evaluation, Individual, OutcomeRecord
 from evolve.tracker.gain import WORTH
@@ -45,7 +45,6 @@ BATCH = 8
 _SEED = 4
 _HEIGHT = 1.5
 _ROUGHNESS = 0.1
-_CONTROL_SHARE = 0.15
 
 Surface = Callable[["Schedule"], float | None]
 """The true ln S of every schedule; None where it fails."""
@@ -165,7 +164,7 @@ class Replay:
         self.individuals: list[Individual] = []
         self.evaluations = 0
         self._surface, self._rng, self._noise = surface, rng, noise
-        self._strategy = make(strategy, space, rng.spawn(1)[0], _CONTROL_SHARE)
+        self._strategy = make(strategy, space, rng.spawn(1)[0], CONTROL_SHARE)
         self._known: dict[Schedule, Individual] = {}
         self._is_over = False
 

@@ -4,9 +4,10 @@ A server evaluates a polynomial for every request, by one call from Python for a
 is in it, and a request t1: f(n) = n / (t0 + n t1). While t0 dwarfs n t1, twice the batch is twice the throughput, and
 each lap doubles both; then f bends at 1 / t1, which is what the FMA units allow (the roofline; Williams, Waterman and
 Patterson, Communications of the ACM 52, 2009). A call took 0.5 us and a request of degree 32 half a nanosecond: ten
-doublings apart. Two limits are measured before lap 1: the ceiling, by loops that have nothing to do with the kernel;
-and the endpoint, which is the kernel itself without calls from Python, so that no batch can exceed it. At degree 32 the
-kernel takes a tenth longer than its multiplications alone, for loads, stores and turns of its loops.
+doublings apart. Two limits are known: the ceiling, measured before lap 1 by loops that have nothing to do with the
+kernel; and the endpoint, measured in every lap's own rounds: the kernel itself without calls from Python, so that no
+batch can exceed it. At degree 32 the kernel takes a tenth longer than its multiplications alone, for loads, stores and
+turns of its loops.
 """
 
 from __future__ import annotations

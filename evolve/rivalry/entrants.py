@@ -21,14 +21,12 @@ from benchmarks.suites import rivals_search
 from benchmarks.suites.rivals_search import RIVALS, Rival
 from evolve.errors import UsageError
 from evolve.search import STRATEGIES, make
+from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from evolve.replay.landscape import Landscape
     from evolve.search.protocol import Strategy
     from kernels.language.space import Space
-
-CONTROL_SHARE = 0.15
-"""Of every run's evaluations, unless its user asks otherwise."""
 
 _OWN_SOURCES = ("search", "replay", "genome.py", "operators.py")
 """What strategies are made of in ``evolve``; kernels, which they may call, come on top."""

@@ -21,6 +21,8 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from evolve.search.protocol import CONTROL_SHARE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
@@ -44,7 +46,7 @@ def make(
     name: str,
     space: Space,
     rng: np.random.Generator,
-    control_share: float = 0.15,
+    control_share: float = CONTROL_SHARE,
     start: Mapping[str, Value] | None = None,
 ) -> Strategy:
     """The strategy called ``name``, with a control arm unless its share is 0.

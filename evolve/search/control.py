@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from evolve.search.protocol import Proposal
+from evolve.search.protocol import CONTROL_SHARE, Proposal
 
 FIRST_SLOTS = 60
 """The draws that so many slots owe come first, three to every proposal of the search: they are its first population."""
@@ -44,7 +44,9 @@ class ControlArm:
         ValueError: the share is out of range.
     """
 
-    def __init__(self, strategy: Strategy, space: Space, rng: np.random.Generator, share: float = 0.15) -> None:
+    def __init__(
+        self, strategy: Strategy, space: Space, rng: np.random.Generator, share: float = CONTROL_SHARE
+    ) -> None:
         if not 0 <= share < 1:
             raise ValueError(f"control share {share} must be at least 0 and below 1")
         self.strategy = strategy

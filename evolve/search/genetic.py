@@ -65,7 +65,8 @@ class Genetic(Novel):
 
     It begins with the default schedule and random ones. Then each ask breeds some thousand children by mutation and
     crossover, adds the neighbours of the best few and random genomes, and proposes those of which a Gaussian process,
-    fitted to all that was told, expects the greatest improvement.
+    fitted to all that was told, expects the greatest improvement. Where nothing better has come for long, part of each
+    ask climbs from the best few, gene by gene.
 
     Args:
         space: the legal schedules.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from kernels.language.space import Schedule, Space
 
+CONTROL_SHARE = 0.15
+"""Of the evaluations of a run that are independent random draws, unless its user asks otherwise."""
 PATIENCE = 20
 """Asks in a row without a new legal schedule after which a search has stalled."""
 _MOST_DRAWS = 1000
