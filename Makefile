@@ -22,8 +22,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## the whole argument, in five minutes: what compounds, what is capped
 	$(BIN)/evolve demo
 
+# where byte code is forbidden, each of some hundred processes would compile our 50,000 lines anew; and a second thread
+# of OpenBLAS would spin beside the other workers
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) ## the tests, but for slow ones, which make bench runs
-	$(BIN)/python -m pytest -m "not slow and not measuring" --numprocesses auto
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not measuring" --numprocesses auto
 	$(BIN)/python -m pytest -m "not slow and measuring"
 
 lint: $(STAMP) ## style, types, and the three floors
@@ -41,6 +44,7 @@ bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (lea
 	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
 	$(BIN)/evolve verdict --controls --loops 20 --results benchmarks/RESULTS.md
 	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.suites.search --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

@@ -149,6 +149,11 @@ class Harness:
             failure = failure_of(answer) if "failed" in answer else None
             yield Built(plan, answer.get("build_s", 0.0), answer.get("verify_s", 0.0), failure)
 
+    @property
+    def builders_cpu_s(self) -> float:
+        """Processor seconds that the build workers have taken so far."""
+        return sum(child.cpu_s() for child in self._builders)
+
     # ---- timing
 
     def first_incumbent(self) -> Incumbent:

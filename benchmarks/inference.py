@@ -165,11 +165,12 @@ def hierarchical_speedup(
     if len(ratios) == 1:
         return exponential(Estimate(centre, -math.inf, math.inf, level))
     drawn = np.median(_resampled_medians(ratios, rng, resamples), axis=1)
-    ends = centre + _expansion(len(ratios), level) * (np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - centre)
+    ends = centre + expansion(len(ratios), level) * (np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - centre)
     return exponential(Estimate(centre, float(ends[0]), float(ends[1]), level))
 
 
-def _expansion(launches: int, level: float) -> float:
+def expansion(launches: int, level: float) -> float:
+    """By how much the percentile interval of so few values is to be expanded, see ``hierarchical_speedup``."""
     from scipy.special import ndtri, stdtrit  # noqa: PLC0415  costs a quarter of a second, needed only here
 
     t_over_z = stdtrit(launches - 1, (1 + level) / 2) / ndtri((1 + level) / 2)
@@ -206,7 +207,7 @@ def launches_estimate(builds: Sequence[Sequence[float]], miss: float = 0.025) ->
     Raises:
         ValueError: fewer than two launches.
     """
-    from scipy.special import stdtrit  # noqa: PLC0415 - see _expansion
+    from scipy.special import stdtrit  # noqa: PLC0415 - see expansion
 
     known = [np.asarray(build, dtype=np.float64) for build in builds if len(build)]
     values = np.concatenate([np.empty(0), *known])
@@ -251,7 +252,7 @@ def repeat_interval(confidence: Estimate, session_spread: float = SESSION_SPREAD
         confidence: of a ratio; an open end stays open.
         session_spread: standard deviation of the ratio between sessions, in ln units.
     """
-    from scipy.special import ndtri  # noqa: PLC0415 - see _expansion
+    from scipy.special import ndtri  # noqa: PLC0415 - see expansion
 
     drift = float(ndtri((1 + confidence.level) / 2)) * session_spread
     if not 0 < confidence.low <= confidence.high < math.inf:

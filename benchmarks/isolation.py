@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from benchmarks.answers import MOST_BYTES, Answer, NoAnswerError, answer_of
 from benchmarks.confine import THREAD_SETTINGS
 from benchmarks.contestant import Contestant
@@ -79,6 +81,7 @@ class Child:
         self._limit_s = 0.0
         self.answered = 0
         self.deadline_s = 0.0
+        self._ended_s, self._running_s = 0.0, 0.0
 
     def ask(self, request: Mapping[str, Any], limit_s: float) -> None:
         """Send a request.
@@ -164,6 +167,7 @@ class Child:
         """Kill the child and all that it started, and remove what it wrote."""
         if self._process is None:
             return
+        self._ended_s, self._running_s = self.cpu_s(), 0.0
         end(self._process.pid)
         self._process.kill()
         self._process.join()
@@ -171,6 +175,12 @@ class Child:
         self._pipe.close()
         self._process = None
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def cpu_s(self) -> float:
+        """Processor seconds that its processes have taken so far, as far as they lived when this was asked."""
+        if self._process is not None:
+            self._running_s = max(self._running_s, _taken_s(self._process.pid))
+        return self._ended_s + self._running_s
 
     @property
     def pid(self) -> int | None:
@@ -215,6 +225,14 @@ def share(children: Sequence[Child], requests: Iterable[tuple[Any, Mapping[str, 
         # an answer that nobody waits for would be taken for the next one's
         for child in busy:
             child.stop()
+
+
+def _taken_s(pid: int) -> float:
+    """Processor seconds of a process; 0 where it is gone."""
+    with contextlib.suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0
 
 
 @contextlib.contextmanager

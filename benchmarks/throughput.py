@@ -36,9 +36,11 @@ Sides = Callable[[], Sequence[Producer]]
 PAGE_BYTES, LINE_BYTES = 4096, 64
 MOST_RETAKES = 2
 """For every round of a block: on a core that is shared with others all the time no more than so many help."""
-LEAST_OF_USUAL = 0.9
-"""Rate of the frozen side, below which the machine is not what it was: quiet blocks differ by 3 %, others by 15 up."""
-PATIENCE_S, PUT_OFF_S = 4.0, 0.5
+NEAR_USUAL = 0.1
+"""By how much, in ln units, the frozen side's rate may differ from the usual one: quiet blocks differ by 3 %. On a
+virtual machine a call from Python took 0.24 us or 0.41 us, seconds at a time, while multiplications took no longer: a
+lap that is measured in the other state than those before it looks like a bend of growth."""
+PATIENCE_S, PUT_OFF_S = 15.0, 0.5
 """How long a measurement waits in all for the machine it knows, and how long until it looks again."""
 LONG_S = 0.05
 """Rounds longer than this are not taken again: what disturbs them is a small part of them."""
@@ -113,13 +115,16 @@ def compared(
         sides: makes both, and what they can come to at most where it takes part in every round: once a block.
         rules: how much.
         between: called before each block; what it raises ends the measurement.
-        usual_per_s: rate of the frozen side, as it is known.
+        usual_per_s: rate of the frozen side, as it is known; 0 for any.
     """
     block = partial(_block, sides, rules.rounds)
     until_s = time.monotonic() + PATIENCE_S
 
+    def is_usual(frozen_per_s: float) -> bool:
+        return usual_per_s == 0 or abs(math.log(frozen_per_s / usual_per_s)) <= NEAR_USUAL
+
     def counts(frozen_per_s: float) -> bool:
-        return frozen_per_s >= LEAST_OF_USUAL * usual_per_s or time.monotonic() > until_s
+        return is_usual(frozen_per_s) or time.monotonic() > until_s
 
     return until_known(lambda: _compared(block, rules, between, counts), lambda found: found.width, rules)
 

@@ -113,7 +113,7 @@ class Worker:
         contestant = request["candidate"]
         start = time.perf_counter()
         try:
-            with deadline(self.place.limits.build_s, signal.ITIMER_PROF):
+            with deadline(self.place.limits.build_s, signal.ITIMER_PROF), _no_collection():
                 self.loader.function(contestant)
                 self.loader.driver(contestant)
         except MemoryError:

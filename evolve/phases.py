@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from evolve.store import PHASES
+from evolve.store import BUILDING, PHASES
 
 
 class Phases:
@@ -54,3 +54,34 @@ class Phases:
     def elapsed_s(self) -> float:
         """Wall seconds of the run so far."""
         return sum(self._before.values()) + time.perf_counter() - self._flushed
+
+
+class Load:
+    """How busy the cores are while sources are built: wall seconds of that, and processor seconds meanwhile.
+
+    Args:
+        builders_cpu_s: processor seconds that the build workers have taken so far.
+    """
+
+    def __init__(self, builders_cpu_s: Callable[[], float]) -> None:
+        self._builders_cpu_s = builders_cpu_s
+        self._spent = dict.fromkeys(BUILDING, 0.0)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Count the block."""
+        start_s, before_s = time.perf_counter(), self._processor_s()
+        try:
+            yield
+        finally:
+            taken = (time.perf_counter() - start_s, self._processor_s() - before_s)
+            for name, seconds in zip(BUILDING, taken, strict=True):
+                self._spent[name] += seconds
+
+    def flush(self) -> dict[str, float]:
+        """What was counted since the last flush, to be stored."""
+        spent, self._spent = self._spent, dict.fromkeys(BUILDING, 0.0)
+        return spent
+
+    def _processor_s(self) -> float:
+        return time.process_time() + self._builders_cpu_s()

@@ -1,4 +1,4 @@
-"""What a run under way may still expect, worked out once a batch: some 30 ms, while nothing is being timed."""
+"""What a run under way may still expect, worked out now and then: some 30 ms, while nothing is being timed."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ class Prospect:
     gain: Gain | None = None
 
 
+_RENEWED = 1.05
+
+
 class Prospects:
     """The prospect of one run, remembered until more is known."""
 
     def __init__(self) -> None:
         self._evaluations, self._latest = 0, Prospect()
 
-    def of(self, individuals: Sequence[Individual], bound: Bound | None, batch_size: int) -> Prospect:
-        """The prospect after the evaluations known so far, anew for every batch of them."""
-        evaluations = len(paid(individuals))
-        if evaluations >= self._evaluations + batch_size:
+    def of(self, individuals: Sequence[Individual], bound: Bound | None, evaluations: int, batch_size: int) -> Prospect:
+        """The prospect after so many evaluations: anew for every batch of them, in a long run for every 5 % more."""
+        if evaluations >= max(self._evaluations + batch_size, _RENEWED * self._evaluations):
             self._evaluations, self._latest = evaluations, prospect(individuals, bound)
         return self._latest
 

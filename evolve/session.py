@@ -20,7 +20,7 @@ from evolve.champion import title_of
 from evolve.checkpoint import is_due, measured
 from evolve.early import has_gone_flat
 from evolve.errors import EvolveError, Interrupted
-from evolve.phases import Phases
+from evolve.phases import Load, Phases
 from evolve.progress import Observer, StopRequest
 from evolve.prospects import Prospects
 from evolve.quarantine import quarantine
@@ -74,6 +74,7 @@ class Session:
         self.store, self.harness = around.store, around.harness
         self.budget = Budget.parse(run.budget)
         self.phases = Phases(self.store.phases(run.id))
+        self.load = Load(lambda: self.harness.builders_cpu_s)
         self.strategy = make(
             run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share, start_of(run)
         )
@@ -84,6 +85,7 @@ class Session:
         self.known = self.store.known_sources(run.id)
         self.counts = Counter(self.store.counts(run.id))
         self.history: list[float] = []
+        self._numbers = {Schedule(i.evaluation.schedule): i.evaluation.number for i in reversed(self.individuals)}
         self.prospects = Prospects()
         self._incumbent: Incumbent | None = None
         self._noisy: list[tuple[Evaluation, Built, Noisy]] = []
@@ -128,8 +130,8 @@ class Session:
             proposals = self.strategy.ask(self.run.batch_size)
         if not proposals:
             return []
-        index = 1 + max((i.evaluation.batch for i in self.individuals), default=-1)
-        with self.phases.phase("build"):
+        index = 1 + self.individuals[-1].evaluation.batch if self.individuals else 0
+        with self.phases.phase("build"), self.load.building():
             plans = [self.harness.plan(proposal.schedule) for proposal in proposals]
         evaluations = self._evaluations(index, proposals, plans)
         self.store.add_batch(Batch(self.run.id, index, utc_now()), evaluations)
@@ -141,8 +143,7 @@ class Session:
         return evaluations
 
     def _evaluations(self, batch: int, proposals: Sequence[Proposal], plans: Sequence[Plan]) -> list[Evaluation]:
-        numbers = {Schedule(i.evaluation.schedule): i.evaluation.number for i in self.individuals}
-        made = []
+        made, numbers = [], self._numbers
         for position, (proposal, plan) in enumerate(zip(proposals, plans, strict=True)):
             number = len(self.individuals) + position + 1
             numbers.setdefault(proposal.schedule, number)
@@ -178,12 +179,13 @@ class Session:
         try:
             return self._evaluate(evaluations)
         finally:
-            self.store.add_phases(self.run.id, evaluations[0].batch, self.phases.flush())
+            spent = {**self.phases.flush(), **self.load.flush()}
+            self.store.add_phases(self.run.id, evaluations[0].batch, spent)
 
     def _evaluate(self, evaluations: Sequence[Evaluation]) -> bool:
         todo = [e for e in evaluations if e.duplicate_of is None and self._individual(e).record is None]
         self.show("search", f"building {len(todo)} schedules")
-        with self.phases.phase("build"):
+        with self.phases.phase("build"), self.load.building():
             plans = {self.harness.plan(Schedule(e.schedule)): e for e in todo}
             built = {plans[b.plan].number: b for b in self.harness.build(list(plans))}
         is_whole = self._race([(evaluation, built[evaluation.number]) for evaluation in todo])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import kernels
 from evolve.budget import Budget
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 SEED = 1
 LEAST_SHARE_S = 20.0
 """Of a shared budget: less evaluates hardly more than the first generation."""
+
+
+class Repeatable(Protocol):
+    """A run with a name of its own, by which it is found again."""
+
+    @property
+    def name(self) -> str:
+        """Of the run in the store."""
+
+    @property
+    def request(self) -> Request:
+        """What starts it."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +142,7 @@ def is_standard(run: Run) -> bool:
     return run.name in {one.name for one in wanted((), run.threads)}
 
 
-def known(store: Store, standard: Standard, machine: str) -> Run | None:
+def known(store: Store, standard: Repeatable, machine: str) -> Run | None:
     """The run of that name, as far as it has come.
 
     Raises:

@@ -31,7 +31,7 @@ def standing(session: Session, stage: str, doing: str) -> Progress:
         best=session.last_speedup,
         history=tuple(session.history),
         policy=run.policy,
-        prospect=session.prospects.of(session.individuals, session.store.bound(run.id), run.batch_size),
+        prospect=session.prospects.of(session.individuals, session.store.bound(run.id), evaluated, run.batch_size),
         **_of_the_best(session),
     )
 

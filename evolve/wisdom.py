@@ -19,7 +19,7 @@ from evolve.machines import known_machine
 from evolve.made import Made
 from evolve.paths import default_store
 from evolve.ready import known_kernel
-from evolve.starting import starting_at
+from evolve.starting import fitted, starting_at
 from evolve.store import Champion, open_store
 from evolve.store.rows import plain, record_of
 from kernels.language import Schedule, TemplateError
@@ -99,13 +99,24 @@ def imported(store: Store, told: Mapping[str, Any]) -> list[Champion]:
 
 
 def begun(store: Store, request: Request) -> Request:
-    """The same request, whose search begins at the imported candidate that is nearest, where there is one."""
-    given = store.candidates(request.kernel)
+    """The same request, whose search begins at the nearest champion that is known, where there is one.
+
+    This machine's own come before imported candidates, then the same dtype before the other, then the nearest size.
+    Champions of other profiles of this machine are none of its own, so that each can be held against the other.
+    """
+    own = [one for one in store.champions(request.kernel) if one.machine == own_id()]
+    given = [one for one in (*own, *store.candidates(request.kernel)) if one.threads == request.threads]
+    ranked = sorted(nearest(given, request.size), key=lambda one: (one not in own, one.dtype != request.dtype))
     space = known_kernel(request.kernel).space
-    fit = [one for one in given if (one.dtype, one.threads) == (request.dtype, request.threads)]
-    legal = [one for one in fit if space.is_legal(one.schedule) is None]
-    found = next(iter(nearest(legal, request.size)), None)
-    return replace(request, options={**request.options, **starting_at(found.schedule)}) if found else request
+    for one in ranked:
+        if (start := fitted(space, one.schedule, one.dtype, request.dtype)) is not None:
+            return replace(request, options={**request.options, **starting_at(start, _origin(one, own))})
+    return request
+
+
+def _origin(champion: Champion, own: Sequence[Champion]) -> str:
+    where = "" if champion in own else f", found on machine {champion.machine}"
+    return f"{champion.kernel} {'x'.join(map(str, champion.size))} {champion.dtype}{where}"
 
 
 def _read(told: Mapping[str, Any]) -> list[Champion]:

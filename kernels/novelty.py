@@ -8,17 +8,20 @@ Source: Lehman and Stanley, Abandoning Objectives: Evolution through the Search 
 Distances are sums of squared differences: |x|^2 + |y|^2 - 2 x.y would take an operation less, and is wrong for genomes
 that are close, the very ones that novelty is to find. What comes on top is picking the nearest: 15 are kept in one
 sorted vector, into which a number is inserted by two instructions; rarely, as most numbers are too great. A random
-order of m numbers has 15 (1 + ln(m / 15)) that belong to the nearest when they come.
+order of m numbers has 15 (1 + ln(m / 15)) that belong to the nearest when they come. What is less than a limit is
+written down first, without a branch for each number: 2.4 ms became 2.1 for 1024 genomes, and in blocks 1.9.
 
 Genes, and what they do to the machine:
 - ``variant``: *online* compares each tile of squares with what is the 15th of its row by then. *twice* writes the
-  squares of some rows to a buffer and keeps the least of each lane; the 15th of those least ones is a limit, below
-  which some 20 to 40 of all squares lie; a second pass picks them.
+  squares of some rows and a block of the archive to a buffer, which a second pass looks through. Of the first block it
+  keeps the least of each lane: the 15th of those is the first limit, below which few squares lie.
 - ``rows vectors lanes``: the register tile: rows of the pool, and as many numbers of the archive as a row has.
 - ``by_column``: archive's vectors outermost within an update, not the pool's rows.
 - ``steps``: genes in one turn of the inner loop.
-- ``block``: tiles of the archive that meet all rows of the pool before the next ones do, and so the cache they stay in.
-- ``scan``: vectors of the buffer that the second pass compares at once, and looks through one by one on success.
+- ``block``: tiles of the archive in a block. *online*: they meet all rows of the pool before the next ones do, and so
+  the cache they stay in. *twice*: the buffer's size, and so the cache it stays in, against a later and later limit.
+- ``scan``: vectors of the buffer that the second pass compares at once, to write down what is less on success; 0 writes
+  it down of every vector, without asking.
 """
 
 from __future__ import annotations
@@ -30,22 +33,23 @@ import numpy as np
 from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
-    any_less,
     broadcast,
-    column_reduce_min,
     extract,
     insert_sorted,
     load,
+    mask_any,
     masked_load,
     reduce_add,
     sqrt,
     square_distances,
     store,
+    store_less,
     tile_add,
+    tile_less,
     tile_load,
     tile_min,
     tile_store,
-    tile_vector,
+    tile_transpose,
     tile_zeros,
 )
 
@@ -54,17 +58,18 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 15
 _LIST = 16  # numbers that are kept sorted: a whole vector
+_FEW = 64  # numbers that may be written down before they are inserted
 
 SPACE = Space(
     [
         choice("variant", ("twice", "online"), "algorithm"),
-        integer("rows", (1, 2, 3, 4, 6, 8, 10, 12), "rows of the register tile", default=4),
-        integer("vectors", (1, 2, 3, 4, 6), "vectors in a row of the register tile", default=4),
+        integer("rows", (1, 2, 3, 4, 6, 8, 10, 12), "rows of the register tile", default=8),
+        integer("vectors", (1, 2, 3, 4, 6), "vectors in a row of the register tile", default=3),
         power_of_two("lanes", 2, 16, "numbers in a vector", default=8),
         flag("by_column", "the archive's vectors outermost within an update"),
         power_of_two("steps", 1, 8, "genes in one turn"),
-        power_of_two("block", 1, 256, "tiles of the archive in a block", default=16, when={"variant": ("online",)}),
-        power_of_two("scan", 1, 16, "vectors compared at once", default=2, when={"variant": ("twice",)}),
+        power_of_two("block", 1, 256, "tiles of the archive in a block", default=32),
+        integer("scan", (0, 1, 2, 4, 8, 16), "vectors compared at once", when={"variant": ("twice",)}),
     ],
     [
         (lambda rows, vectors: rows * vectors <= 24, "the tile has more vectors than any register file"),
@@ -118,62 +123,90 @@ def online(p, pool, archive, out, panels, left, buffer, lists):
                 t = squares(p, left, panels, j * genes, genes)
                 tile_store(t, buffer, 0, width)
                 for r in range(min(p.rows, n - i)):
-                    lowest = column_reduce_min(tile_load(buffer, r * width, p.lanes, p.vectors, 1, p.lanes))
-                    if any_less(tile_vector(lowest, 0, 0), lists[(i + r) * _LIST + NEIGHBOURS - 1]):
-                        pick(p, buffer, r * width, lists, (i + r) * _LIST)
+                    limit = lists[(i + r) * _LIST + NEIGHBOURS - 1]
+                    if mask_any(tile_less(tile_load(buffer, r * width, 0, 1, p.vectors, p.lanes), limit)):
+                        pick(p, buffer, r * width, limit, lists, (i + r) * _LIST)
     for i in range(n):
         out[i] = mean(p, lists, i * _LIST, archive.shape[0])
 
 
-@template(runtime=("vectors", "lanes"))
-def pick(p, buffer, start, lists, at):
+@template(runtime=("rows", "vectors"))
+def pick(p, buffer, start, limit, lists, at):
     """Inserts what is near enough of one row of a tile into that row's list."""
-    nearest = load(lists, at, _LIST)
-    for q in range(start, start + p.vectors * p.lanes):
-        if buffer[q] < extract(nearest, NEIGHBOURS - 1):
-            nearest = insert_sorted(nearest, buffer[q])
-    store(lists, at, nearest)
+    width, count = p.vectors * p.lanes, 0
+    for q in range(start, start + width, p.lanes):
+        count += store_less(buffer, p.rows * width + count, load(buffer, q, p.lanes), limit)
+    store(lists, at, inserted(p, load(lists, at, _LIST), buffer, p.rows * width, count))
 
 
-@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], T[::1], T[::1], T[::1])")
+@template()
+def inserted(p, nearest, numbers, first, count):
+    """A sorted list with so many numbers more, as far as it holds them."""
+    for k in range(first, first + count):
+        nearest = insert_sorted(nearest, numbers[k])
+    return nearest
+
+
+@template("void(T[:, ::1], T[:, ::1], T[::1], T[::1], T[::1], T[::1], T[::1])", runtime=("block",))
 def twice(p, pool, archive, out, panels, left, buffer, lists):
-    """Some rows of the pool against the whole archive, and then what is near of each."""
+    """Some rows of the pool against a block of the archive, and then what is near of each."""
     n, genes = pool.shape
     width = p.vectors * p.lanes
     columns = (archive.shape[0] + width - 1) // width * width
-    turn = p.scan * p.lanes
-    stride = (columns + turn - 1) // turn * turn
+    turn, step = max(1, p.scan) * p.lanes, p.block * width
+    stride = (min(columns, step) + turn - 1) // turn * turn
+    minima = p.rows * stride
     pack(p, archive, panels)
-    buffer[:] = p.dtype(np.inf)
     high = tile_add(tile_zeros(p.dtype, p.rows, p.vectors, p.lanes), p.dtype(np.inf))
     for i in range(0, n, p.rows):
         pack_rows(p, pool, i, left)
-        tile_store(high, buffer, p.rows * stride, width)
-        for j in range(0, columns, width):
-            t = squares(p, left, panels, j * genes, genes)
-            tile_store(t, buffer, j, stride)
-            lowest = tile_load(buffer, p.rows * stride, width, p.rows, p.vectors, p.lanes)
-            tile_store(tile_min(t, lowest), buffer, p.rows * stride, width)
+        tile_store(high, buffer, minima, width)
+        for r in range(p.rows):
+            store(lists, r * _LIST, broadcast(p.dtype(np.inf), _LIST))
+        for first in range(0, columns, step):
+            some = min(columns - first, step)
+            for j in range(0, some, width):
+                t = squares(p, left, panels, (first + j) * genes, genes)
+                tile_store(t, buffer, j, stride)
+                if first == 0:
+                    lowest = tile_load(buffer, minima, width, p.rows, p.vectors, p.lanes)
+                    tile_store(tile_min(t, lowest), buffer, minima, width)
+            if first == 0:
+                for r in range(p.rows):  # apart from what follows: the chain of one row meets that of the next
+                    buffer[minima + r * width] = limit_of(p, buffer, minima + r * width)
+            end = (some + turn - 1) // turn * turn
+            for r in range(min(p.rows, n - i)):
+                for q in range(r * stride + some, r * stride + end):
+                    buffer[q] = p.dtype(np.inf)
+                nearest = load(lists, r * _LIST, _LIST)
+                limit = buffer[minima + r * width] if first == 0 else extract(nearest, NEIGHBOURS - 1)
+                nearest = nearest_of(p, nearest, buffer, r * stride, r * stride + end, limit, lists)
+                store(lists, r * _LIST, nearest)
         for r in range(min(p.rows, n - i)):
-            limit = limit_of(p, buffer, p.rows * stride + r * width)
-            nearest = broadcast(p.dtype(np.inf), _LIST)
-            for j in range(r * stride, (r + 1) * stride, turn):
-                t = column_reduce_min(tile_load(buffer, j, p.lanes, p.scan, 1, p.lanes))
-                if any_less(tile_vector(t, 0, 0), limit):
-                    for q in range(j, j + turn):
-                        if buffer[q] < limit:
-                            nearest = insert_sorted(nearest, buffer[q])
-                            limit = min(limit, extract(nearest, NEIGHBOURS - 1))
-            store(lists, 0, nearest)
-            out[i + r] = mean(p, lists, 0, archive.shape[0])
+            out[i + r] = mean(p, lists, r * _LIST, archive.shape[0])
+
+
+@template()
+def nearest_of(p, nearest, buffer, first, last, limit, lists):
+    """A row's sorted list with more squares, of which none that matters is at or above the limit."""
+    room, count = p.rows * _LIST, 0
+    for j in range(first, last, max(1, p.scan) * p.lanes):
+        if p.scan == 0:
+            count += store_less(lists, room + count, load(buffer, j, p.lanes), limit)
+        elif mask_any(tile_less(tile_load(buffer, j, 0, 1, p.scan, p.lanes), limit)):
+            for q in range(j, j + p.scan * p.lanes, p.lanes):
+                count += store_less(lists, room + count, load(buffer, q, p.lanes), limit)
+        if count > _FEW:
+            nearest = inserted(p, nearest, lists, room, count)
+            limit = min(limit, extract(nearest, NEIGHBOURS - 1))
+            count = 0
+    return inserted(p, nearest, lists, room, count)
 
 
 @template(runtime=("vectors", "lanes"))
 def limit_of(p, buffer, start):
     """What is above the 15th of the least ones of the lanes, at ``start``, and infinite if they are fewer."""
-    nearest = broadcast(p.dtype(np.inf), _LIST)
-    for q in range(start, start + p.vectors * p.lanes):
-        nearest = insert_sorted(nearest, buffer[q])
+    nearest = inserted(p, broadcast(p.dtype(np.inf), _LIST), buffer, start, p.vectors * p.lanes)
     return extract(nearest, NEIGHBOURS - 1) * p.dtype(above_rounding(p.dtype)) + p.dtype(least(p.dtype))
 
 
@@ -190,16 +223,21 @@ def squares(p, left, panels, at, genes):
     return t
 
 
-@template(runtime=("vectors", "lanes"))
+@template(runtime=("vectors",))
 def pack(p, archive, panels):
     """Panels of a tile's width, gene after gene; behind the last genome lie infinitely distant ones."""
     m, genes = archive.shape
     width = p.vectors * p.lanes
-    for first in range(0, m, width):
-        for g in range(genes):
-            for j in range(width):
+    for first in range(0, (m + width - 1) // width * width, p.lanes):
+        at = first // width * width * genes + first % width
+        whole = genes // p.lanes * p.lanes if first + p.lanes <= m else 0
+        for g in range(0, whole, p.lanes):
+            t = tile_load(archive, first * genes + g, genes, p.lanes, 1, p.lanes)
+            tile_store(tile_transpose(t), panels, at + g * width, width)
+        for g in range(whole, genes):
+            for j in range(p.lanes):
                 far = first + j >= m
-                panels[first * genes + g * width + j] = p.dtype(np.inf) if far else archive[first + j, g]
+                panels[at + g * width + j] = p.dtype(np.inf) if far else archive[first + j, g]
 
 
 @template(runtime=("rows",))
@@ -261,14 +299,16 @@ def work(size: Size, dtype: str) -> Work:
 
 
 def workspace(schedule: Schedule, size: Size) -> tuple[int, ...]:
-    """The archive's panels, a tile's rows, a buffer of squares, and lists of the nearest."""
+    """The archive's panels, a tile's rows, a buffer of squares, and lists of the nearest; behind one what may be."""
     n, m, genes = size
     width = schedule.vectors * schedule.lanes
     columns = -(-m // width) * width
     if schedule.variant == "online":
-        return columns * genes, schedule.rows * genes, schedule.rows * width, n * _LIST
-    turn = schedule.scan * schedule.lanes
-    return columns * genes, schedule.rows * genes, schedule.rows * (-(-columns // turn) * turn + width), _LIST
+        return columns * genes, schedule.rows * genes, (schedule.rows + 1) * width + schedule.lanes, n * _LIST
+    turn = max(1, schedule.scan) * schedule.lanes
+    step = min(columns, schedule.block * width)
+    squares = schedule.rows * (-(-step // turn) * turn + width)
+    return columns * genes, schedule.rows * genes, squares, schedule.rows * _LIST + _FEW + turn + schedule.lanes
 
 
 def tolerance(size: Size, dtype: str) -> float:

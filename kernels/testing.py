@@ -197,10 +197,10 @@ class KernelTestCase:
     def test_the_baseline_is_right(self, dtype: str, tmp_path: Path) -> None:
         """At every awkward size, like any schedule."""
         folder = SourceFolder(tmp_path)
-        source = specialise(self.kernel.baseline, {}, dtype)
+        source, trials = specialise(self.kernel.baseline, {}, dtype), self.trials(dtype)
         for threads in (1, *TEAMS) if self.kernel.split else (1,):
             compiled = folder.load(folder.write(parallel_of(source, self.kernel.split or (), threads)))
-            for trial in self.trials(dtype):
+            for trial in trials:
                 trial.run(compiled.function, f"baseline on {threads} threads", extra=compiled.pointers)
 
     def test_rivals_are_right(self, dtype: str) -> None:

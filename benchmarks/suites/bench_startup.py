@@ -36,9 +36,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _environment(cache: Path) -> dict[str, str]:
     """Variables of a user's process: no store of his own, and byte code on disk, as an installer leaves it."""
-    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    own |= {"EVOLVE_CACHE": str(cache), "EVOLVE_STORE": str(cache / "none.db")}
-    return {**own, "PYTHONPYCACHEPREFIX": str(cache / "bytecode")}
+    own = {**os.environ, "EVOLVE_CACHE": str(cache), "EVOLVE_STORE": str(cache / "none.db")}
+    # else the first process leaves it with the sources
+    if own.pop("PYTHONDONTWRITEBYTECODE", ""):
+        own["PYTHONPYCACHEPREFIX"] = str(cache / "bytecode")
+    return own
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -22,7 +22,11 @@ from evolve.errors import UsageError
 @click.option("--seed", type=click.IntRange(0), help="Of search and inputs. [default: a new one, which is kept]")
 @click.option("--max-error", type=click.FloatRange(0, min_open=True), help="Of the champion, relative: 1e-6.")
 @click.option("--stop-when-flat", is_flag=True, help="Stop early once as much again is not expected to bring 2 %.")
-@click.option("--no-wisdom", is_flag=True, help="Begin at the kernel's default, not at an imported candidate.")
+@click.option(
+    *("--cold", "--no-wisdom", "is_cold"),
+    is_flag=True,
+    help="Begin at the kernel's default, not at the nearest champion that is known here.",
+)
 @click.option("--name", help="A word of yours for the run.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
@@ -40,7 +44,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     with_all: bool,
     report: Path | None,
     no_report: bool,
-    no_wisdom: bool,
+    is_cold: bool,
     anyway: bool,
     wait: bool,
     store: str | None,
@@ -49,6 +53,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     **asked: Any,
 ) -> None:
     """Evolve KERNEL here: search, prove, measure afresh, report.
+
+    Where this machine has a champion of a size or dtype nearby, or wisdom was imported, the search begins there.
 
     First the machine is asked whether it can be trusted to measure; exit code 4 where it can't.
     The champion is then measured in new processes against the plain loop and against libraries.
@@ -67,14 +73,17 @@ def command(  # noqa: PLR0913 - one parameter an option
     from evolve.cli.ending import show_end
     from evolve.report.terminal import watching
     from evolve.run import start
+    from evolve.starting import origin_of
     from evolve.wisdom import begun
 
-    request = wishes.request(kernel, asked)
+    request, output = wishes.request(kernel, asked), Output(as_json, quiet, store)
     with options.opened(store, create=True) as facts:
-        request = request if no_wisdom else begun(facts, request)
+        request = request if is_cold else begun(facts, request)
+        if origin := origin_of(request.options):
+            output.note(f"the search begins at the champion of {origin}; --cold begins at the kernel's default")
         with watching(is_quiet=quiet) as observer:
             run = start(facts, request, observer, options.admission(wait=wait, anyway=anyway, is_quiet=quiet))
-        show_end(facts, run.id, Output(as_json, quiet, store), report, with_report=not no_report)
+        show_end(facts, run.id, output, report, with_report=not no_report)
 
 
 def _refuse_other(kernel: str | None, asked: dict[str, Any]) -> None:

@@ -5,21 +5,20 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli import options
-from evolve.cli.main import reported
+from evolve.cli import options, suites
 from evolve.cli.options import Output
 from evolve.errors import UsageError
 from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from evolve.replay.landscape import Landscape
     from evolve.rivalry.entrants import Field
@@ -30,15 +29,15 @@ PROGRAM = "python -m benchmarks.suites.strategies"
 RECORDED = "EVOLVE_RECORDED"
 """Of the environment: a folder of recorded spaces, for who names none."""
 
-_file = click.Path(path_type=Path, dir_okay=False)
+_OURS, _RIVALS = "genetic", "all"
 
 
 @options.command("strategies", f"{PROGRAM} spaces/ --seeds 100 --results benchmarks/RESULTS.md")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[FILE|FOLDER]...")
 @click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="Runs of each on each space.")
 @click.option("--budget", type=click.IntRange(2), default=200, show_default=True, help="Evaluations of a run.")
-@click.option("--ours", default="genetic", show_default=True, metavar="A,B", help="Strategies, or path.py:Class.")
-@click.option("--rivals", default="all", show_default=True, metavar="A,B", help="Other packages' tuners; or none.")
+@click.option("--ours", default=_OURS, show_default=True, metavar="A,B", help="Strategies, or path.py:Class.")
+@click.option("--rivals", default=_RIVALS, show_default=True, metavar="A,B", help="Other packages' tuners; or none.")
 @click.option(
     "--control-share",
     type=click.FloatRange(0, 1, max_open=True),
@@ -46,8 +45,9 @@ _file = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Share of our evaluations that are random draws, as in a run; each strategy plays without them too.",
 )
-@click.option("--results", type=_file, metavar="FILE", help="Rewrite this Markdown file's part on strategies.")
-@click.option("--picture", type=_file, metavar="FILE", help="Write a page with pictures and figures.")
+@click.option("--ablation", "is_ablation", is_flag=True, help="Play genetic without each of its parts, and no rivals.")
+@suites.results_option("strategies, or that on the ablation")
+@click.option("--picture", type=suites.FILE, metavar="FILE", help="Write a page with pictures and figures.")
 @options.json_option
 @options.quiet_option
 def command(  # noqa: PLR0913 - one parameter an option
@@ -58,6 +58,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     ours: str,
     rivals: str,
     control_share: float,
+    is_ablation: bool,
     results: Path | None,
     picture: Path | None,
     as_json: bool,
@@ -69,43 +70,55 @@ def command(  # noqa: PLR0913 - one parameter an option
     played is kept in your cache folder: an interrupted comparison goes on where it stopped, and only what has changed
     is played again. Packages that are not installed are named and left out.
     """
-    from evolve.report import rivalry
-    from evolve.rivalry.entrants import field_of
+    from evolve.report import ablation, rivalry
     from evolve.rivalry.rounds import Terms
 
-    targets = _Targets(results, picture)
+    targets = _Targets(ablation if is_ablation else rivalry, results, picture)
     targets.check()
-    field = field_of(_listed(ours), _rivals(rivals), control_share)
+    field = _parts(ours, rivals, control_share) if is_ablation else _everybody(ours, rivals, control_share)
     output = Output(as_json, quiet)
     found = _played(field, _landscapes(files), Terms(seeds, budget), output)
-    output.result(found.as_dict(), rivalry.text(found))
     targets.write(found, output)
 
 
 @dataclass(frozen=True)
 class _Targets:
-    """Files that were asked for."""
+    """What is said of the standings, and the files that were asked for."""
 
+    report: ModuleType
     results: Path | None
     picture: Path | None
 
     def check(self) -> None:
         """What cannot be written must fail before an hour of playing, not after it."""
-        for path in (self.results, self.picture):
-            if path is not None and not os.access(path.absolute().parent, os.W_OK):
-                raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
+        suites.check_targets(self.results, self.picture)
 
     def write(self, found: Standings, output: Output) -> None:
-        """Write them, and say where they lie."""
-        from evolve.report import rivalry, rivalry_page
+        """Say it, write them, and say where they lie."""
+        from evolve.report import rivalry_page
         from evolve.report.parts import put
 
+        output.result(self.report.plain(found), self.report.text(found))
         made = _made()
         if self.results:
-            put(self.results, rivalry.markdown(found, made))
+            put(self.results, self.report.markdown(found, made))
             output.note(f"results  {self.results}")
         if self.picture:
             output.note(f"picture  {rivalry_page.write(found, made, self.picture)}")
+
+
+def _everybody(ours: str, rivals: str, control_share: float) -> Field:
+    from evolve.rivalry.entrants import field_of
+
+    return field_of(_listed(ours), _rivals(rivals), control_share)
+
+
+def _parts(ours: str, rivals: str, control_share: float) -> Field:
+    from evolve.rivalry.ablation import field_of_parts
+
+    if (ours, rivals) != (_OURS, _RIVALS):
+        raise UsageError("with --ablation nobody plays but genetic", "leave out --ours and --rivals")
+    return field_of_parts(control_share)
 
 
 def _listed(names: str) -> list[str]:
@@ -156,26 +169,16 @@ def _played(field: Field, landscapes: dict[Path, Landscape], terms: Terms, outpu
 
 def _made() -> dict[str, str]:
     """How figures were made: when, on what, with which packages."""
-    from datetime import UTC, datetime
-
-    from benchmarks.machine import fingerprint
     from benchmarks.suites.rivals_search import installed
 
-    here = fingerprint()
+    made = suites.made()
     versions = dict.fromkeys(f"{rival.distribution} {rival.version}" for rival in installed())
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{here.cpu} ({here.llvm_cpu}), {here.logical_cores} cores",
-        "versions": ", ".join([f"python {here.versions['python']}", *versions]),
-    }
+    return {**made, "versions": ", ".join([made["versions"], *versions])}
 
 
 def main() -> None:
     """The command as a program of its own."""
-    try:
-        command.main(prog_name=PROGRAM, standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort, and it reports
-        sys.exit(reported(error))
+    suites.run(command, PROGRAM)
 
 
 if __name__ == "__main__":

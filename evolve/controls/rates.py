@@ -47,7 +47,7 @@ _SAMPLES = {one.name: one for one in INTERVALS}
 _TURNING = {f"turning_{name}": plant for name, plant in turning.PLANTED.items()}
 _GROUNDS = {f"stops_{ground.name}": ground for ground in GROUNDS}
 _ALL = (*_WORLDS, *_SAMPLES, *_TURNING, *_GROUNDS)
-_STOPPED = 25
+_STOPPED = 50
 """Worlds of a kind to one planted run of each ground, which takes 5 s: few worlds go without."""
 
 

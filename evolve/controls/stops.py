@@ -10,7 +10,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +26,12 @@ from evolve.search.testing import SYNTHETIC, synthetic_fitness
 from evolve.store.records import Evaluation, Individual, OutcomeRecord
 from evolve.tracker.gain import WORTH
 from evolve.tracker.stopping import is_flat
+from evolve.workers import cores, spread
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.inference import Estimate
-    from evolve.replay.landscape import Landscape
     from evolve.search.protocol import Proposal
     from kernels.language.space import Schedule, Space
 
@@ -240,7 +240,13 @@ def planted(runs: int, say: Say = lambda _line: None, budget: int = BUDGET) -> d
     return {ground.name: counted(ground, range(runs), say, budget) for ground in GROUNDS}
 
 
-def recorded(folder: Path, say: Say = lambda _line: None, runs: int = 20, budget: int = BUDGET) -> dict[str, Stops]:
+def recorded(
+    folder: Path,
+    say: Say = lambda _line: None,
+    runs: int = 20,
+    budget: int = BUDGET,
+    processes: int | None = None,
+) -> dict[str, Stops]:
     """What the rule does with the default search of every recorded space of a folder.
 
     Args:
@@ -248,15 +254,34 @@ def recorded(folder: Path, say: Say = lambda _line: None, runs: int = 20, budget
         say: is told how far it is.
         runs: of each space.
         budget: evaluations of a run.
+        processes: that share the work; one a core where none is said.
 
     Raises:
         EvolveError: a file is no recorded space.
     """
-    known = [read(path) for path in spaces(folder)]
-    return {one.name: counted(_fixed(one), range(runs), say, budget) for one in known}
+    tasks = [_Recorded(path, number, budget) for path in spaces(folder) for number in range(runs)]
+    found: dict[str, list[Stops]] = {}
+    for done, (name, stops) in enumerate(spread(_replayed, tasks, processes or cores()), start=1):
+        say(f"stop rule, {name}: run {done} of {len(tasks)}")
+        found.setdefault(name, []).append(stops)
+    return {name: together(found[name]) for name in sorted(found)}
 
 
-def _fixed(known: Landscape) -> Ground:
+@dataclass(frozen=True)
+class _Recorded:
+    space: Path
+    number: int
+    budget: int
+
+
+def _replayed(task: _Recorded) -> tuple[str, Stops]:
+    ground = _recorded_ground(task.space)
+    return ground.name, counted(ground, range(task.number, task.number + 1), budget=task.budget)
+
+
+@lru_cache(maxsize=1)
+def _recorded_ground(space: Path) -> Ground:
+    known = read(space)
     return Ground(known.name, known.name, lambda _rng: (known.space, lambda schedule: known.result(schedule).fitness))
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from statistics import median_low
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -49,6 +50,8 @@ FULL_BATCH = 4096
 PEAK_SPREAD = 0.04
 """By how much a sweep of ceilings may miss the peak, in ln units: what six passes leave (``benchmarks.peaks``)."""
 RULES = Rules()
+_RECENT = 3
+"""Laps that tell how fast this machine calls just now."""
 BY_ITSELF = "by the kernel without calls"
 
 
@@ -165,14 +168,19 @@ class Batching:
         capital = reinvestment.next_capital(laps)
         batch = reinvestment.units(capital)
         self._say(f"a batch of {batch} against a batch of 1")
-        usual_per_s = float(laps[0].details["throughput_per_s"]["estimate"])
-        found = self.server.compared(1, batch, rng, self._between, usual_per_s)
+        found = self.server.compared(1, batch, rng, self._between, _usual_per_s(laps))
         assert found.end is not None
         ends = [end.estimate for end in (*_ends(laps), found.end)]
         return replace(reinvestment.turned(capital, found, {"expected": expected(ends)}), endpoint=found.end)
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _usual_per_s(laps: Sequence[Lap]) -> float:
+    """Batches of one a second, as the last few laps met them: a machine that has changed for good is believed."""
+    rates = [lap.details.get("frozen_per_s", lap.details["throughput_per_s"]) for lap in laps[-_RECENT:]]
+    return median_low(float(rate["estimate"]) for rate in rates)
 
 
 def forecast(laps: Sequence[Lap]) -> Expectation:

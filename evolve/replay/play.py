@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evolve.search.protocol import PATIENCE, Result
+import numpy as np
+
+from evolve.search import make
+from evolve.search.protocol import CONTROL_SHARE, PATIENCE, Result
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from evolve.replay.landscape import Landscape
     from evolve.search.protocol import Proposal, Strategy
+    from evolve.search.settings import Settings
     from kernels.language.space import Schedule, Space
 
 BATCH = 8
@@ -32,22 +33,20 @@ class Trace:
         end: the budget was used up, the space was, or the search asked for nothing new any more.
         repeats: schedules that it asked for again; they are free.
         illegal: those that do not exist; they are told as failures, and are free.
-        search_s: what asking and telling took.
     """
 
     times_s: tuple[float | None, ...]
     end: End
     repeats: int = 0
     illegal: int = 0
-    search_s: float = 0.0
 
 
-def play(landscape: Landscape, make: Make, budget: int, rng: np.random.Generator, batch: int = BATCH) -> Trace:
+def play(landscape: Landscape, begin: Make, budget: int, rng: np.random.Generator, batch: int = BATCH) -> Trace:
     """Let a strategy search a landscape.
 
     Args:
         landscape: what it searches.
-        make: the strategy, of a space and a generator; a control arm around it is part of it.
+        begin: makes the strategy of a space and a generator; a control arm around it is part of it.
         budget: legal schedules that it may try, each counted once.
         rng: its own.
         batch: schedules asked for at once.
@@ -56,13 +55,49 @@ def play(landscape: Landscape, make: Make, budget: int, rng: np.random.Generator
         EvolveError: it asks for a schedule that is legal, but was not recorded.
         Exception: whatever the strategy raises.
     """
-    began_s = time.perf_counter()
-    strategy = make(landscape.space, rng)
+    strategy = begin(landscape.space, rng)
     game = _Game(landscape, budget)
     while (end := game.end) is None:
         if results := game.results(strategy.ask(batch)):
             strategy.tell(results)
-    return Trace(tuple(game.times_s), end, game.repeats, game.illegal, time.perf_counter() - began_s)
+    return Trace(tuple(game.times_s), end, game.repeats, game.illegal)
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """A strategy of ours as runs make it: plain data, which travels to a worker process.
+
+    Attributes:
+        strategy: as ``search.make`` takes it.
+        control_share: of all evaluations, random draws between its own; 0 for none.
+        batch: schedules asked for at once.
+        settings: where they are not as usual.
+    """
+
+    strategy: str
+    control_share: float = CONTROL_SHARE
+    batch: int = BATCH
+    settings: Settings | None = None
+
+    @property
+    def name(self) -> str:
+        """The strategy's."""
+        return self.strategy
+
+    def run(self, landscape: Landscape, budget: int, seed: int) -> Trace:
+        """Search a landscape with the generator of a seed; see ``play``."""
+
+        def made(space: Space, rng: np.random.Generator) -> Strategy:
+            return make(self.strategy, space, rng, self.control_share, settings=self.settings)
+
+        return play(landscape, made, budget, np.random.default_rng(seed), self.batch)
+
+
+def ended(tried: int, landscape: Landscape, budget: int) -> End | None:
+    """Why a search is over that has tried so many schedules; None where it might go on."""
+    if tried >= budget:
+        return "budget"
+    return "exhausted" if tried >= len(landscape.times_s) else None
 
 
 class _Game:
@@ -78,11 +113,8 @@ class _Game:
     @property
     def end(self) -> End | None:
         """Why it is over; None while it is not."""
-        if len(self.times_s) >= self._budget:
-            return "budget"
-        if len(self.times_s) >= len(self._landscape.times_s):
-            return "exhausted"
-        return "stalled" if self._idle >= PATIENCE else None
+        is_idle = self._idle >= PATIENCE
+        return ended(len(self.times_s), self._landscape, self._budget) or ("stalled" if is_idle else None)
 
     def results(self, proposals: Sequence[Proposal]) -> list[Result]:
         """What comes of some proposals, of as many as the budget allows."""

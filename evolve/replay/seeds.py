@@ -1,36 +1,20 @@
-"""Many searches: strategies, landscapes and seeds, on all cores."""
+"""Strategies of ours on recorded spaces with many seeds, and what that comes to."""
 
 from __future__ import annotations
 
-import functools
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evolve.errors import EvolveError
-from evolve.replay.play import BATCH, Trace, play
+from evolve.replay.games import Finished, Game, Say, played
+from evolve.replay.play import BATCH, Searcher
 from evolve.replay.read import read
 from evolve.replay.score import Score, chance, score
-from evolve.report.quantities import clock
-from evolve.search import make
-from evolve.workers import cores, in_time, spread
 
 if TYPE_CHECKING:
     from evolve.replay.landscape import Landscape
-    from evolve.search.protocol import Strategy
-    from kernels.language.space import Space
-
-Say = Callable[[str], None]
-
-_CHUNK = 5
-"""Seeds of one task: enough of them to be worth handing over, few enough to see the end come nearer."""
-_PATIENCE_S = 60.0
-"""Of a search, and a second more for each evaluation: what is still not done then will never be."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,7 @@ class Entry:
         ends: how often searches ended for which reason.
         repeats: schedules asked for again, over all seeds.
         illegal: schedules that do not exist, over all seeds.
-        seconds_per_evaluation: what searching took, for each evaluation.
+        seconds_per_evaluation: processor time that searching took, for each evaluation.
     """
 
     strategy: str
@@ -105,9 +89,7 @@ class Entry:
 def searched(
     grounds: Sequence[Ground], strategies: Sequence[str], terms: Terms, say: Say, processes: int | None = None
 ) -> list[Entry]:
-    """Let each strategy search each landscape with every seed.
-
-    The searches follow from their seeds alone: neither the processes nor the order of their work changes a score.
+    """Let each strategy search each landscape with every seed; see ``games.played``.
 
     Args:
         grounds: where.
@@ -119,26 +101,23 @@ def searched(
     Raises:
         EvolveError: a landscape lacks a schedule that is legal, or a process died.
     """
-    tasks = [
-        _Task(str(ground.path), strategy, replace(terms, seeds=min(_CHUNK, terms.seeds - first)), first)
-        for first in range(0, terms.seeds, _CHUNK)
-        for ground in grounds
-        for strategy in strategies
-    ]
-    found = _gathered(tasks, say, processes or cores())
-    return [
-        _entry(ground, strategy, found[str(ground.path), strategy], terms.budget)
-        for ground in grounds
-        for strategy in strategies
-    ]
+    players = [Searcher(strategy, terms.control_share, terms.batch) for strategy in strategies]
+    pairs = [(ground, player) for ground in grounds for player in players]
+    games = [Game(player, ground.path, seed, terms.budget) for ground, player in pairs for seed in range(terms.seeds)]
+    found: dict[tuple[Path, str], list[Finished]] = {}
+    for one in played(games, say, processes):
+        found.setdefault((one.game.space, one.game.player.name), []).append(one)
+    return [_entry(ground, player.strategy, found[ground.path, player.name], terms.budget) for ground, player in pairs]
 
 
-def _entry(ground: Ground, strategy: str, chunks: Mapping[int, _Played], budget: int) -> Entry:
-    played = [chunks[first] for first in sorted(chunks)]
+def _entry(ground: Ground, strategy: str, finished: Sequence[Finished], budget: int) -> Entry:
     space = ground.landscape.name
-    if fault := next((one.fault for one in played if one.fault), ""):
-        return Entry(strategy, space, fault=fault)
-    traces = [trace for one in played for trace in one.traces]
+    in_order = sorted(finished, key=lambda one: one.game.seed)
+    for one in in_order:
+        if one.fault:
+            fault = f"{strategy} failed on {space} with seed {one.game.seed} ({one.fault})"
+            return Entry(strategy, space, fault=fault)
+    traces = [one.trace for one in in_order if one.trace]
     tried = sum(len(trace.times_s) for trace in traces)
     return Entry(
         strategy,
@@ -147,61 +126,5 @@ def _entry(ground: Ground, strategy: str, chunks: Mapping[int, _Played], budget:
         ends=Counter(trace.end for trace in traces),
         repeats=sum(trace.repeats for trace in traces),
         illegal=sum(trace.illegal for trace in traces),
-        seconds_per_evaluation=sum(trace.search_s for trace in traces) / max(1, tried),
+        seconds_per_evaluation=sum(one.search_s for one in in_order) / max(1, tried),
     )
-
-
-# ---- the work
-
-
-@dataclass(frozen=True)
-class _Task:
-    path: str
-    strategy: str
-    terms: Terms
-    first: int
-
-
-@dataclass(frozen=True)
-class _Played:
-    task: _Task
-    traces: tuple[Trace, ...] = ()
-    fault: str = ""
-
-
-def _gathered(tasks: Sequence[_Task], say: Say, processes: int) -> dict[tuple[str, str], dict[int, _Played]]:
-    """What came of all tasks: by file and strategy, by first seed."""
-    found: dict[tuple[str, str], dict[int, _Played]] = {}
-    began_s = time.monotonic()
-    say(f"{len(tasks)} searches of up to {_CHUNK} seeds to be made, {processes} at a time")
-    for done, played in enumerate(spread(_played, tasks, processes), 1):
-        task = played.task
-        found.setdefault((task.path, task.strategy), {})[task.first] = played
-        left_s = (time.monotonic() - began_s) / done * (len(tasks) - done)
-        say(f"replayed, {done / len(tasks):.0%} of all searches, {clock(left_s)} left")
-    return found
-
-
-def _played(task: _Task) -> _Played:
-    """Search with each seed of a chunk; what is wrong with the strategy is told, and stops no other."""
-    landscape, terms = _known(task.path, Path(task.path).stat().st_mtime_ns), task.terms
-    traces = []
-    for seed in range(task.first, task.first + terms.seeds):
-        try:
-            with in_time(_PATIENCE_S + terms.budget):
-                traces.append(play(landscape, _maker(task), terms.budget, np.random.default_rng(seed), terms.batch))
-        except EvolveError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a strategy may be anybody's
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            return _Played(task, fault=f"{task.strategy} failed on {landscape.name} with seed {seed} ({what})")
-    return _Played(task, tuple(traces))
-
-
-def _maker(task: _Task) -> Callable[[Space, np.random.Generator], Strategy]:
-    return lambda space, rng: make(task.strategy, space, rng, task.terms.control_share)
-
-
-@functools.lru_cache(maxsize=8)
-def _known(path: str, _changed_ns: int) -> Landscape:
-    return read(Path(path))

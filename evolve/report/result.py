@@ -144,6 +144,7 @@ def _search(told: Told) -> list[tuple[str, str]]:
     share = percent(told["control_share"])
     return [
         ("search", f"{told['strategy']}, seed {told['seed']}, budget {told['budget']}, {share} random draws"),
+        ("begun at", f"the champion of {told['begun_at']}" if told.get("begun_at") else ""),
         ("outcomes", f"{counts}; {told['duplicates']} duplicates" if counts else ""),
         ("rate", f"{number(told['evaluations_per_s'])} evaluations a second" if told["evaluations"] else ""),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
 from evolve.report.quantities import percent, plain_number, seconds
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from evolve.rivalry.standings import Standing, Standings
 
 TITLE = "# Strategies against rivals"
+
+
+def plain(standings: Standings) -> dict[str, Any]:
+    """Plain values for JSON."""
+    return standings.as_dict()
 
 
 def text(standings: Standings) -> str:
@@ -59,14 +64,21 @@ def _escaped(text: str) -> str:
 
 
 def how(standings: Standings) -> str:
+    """What the figures are, and who plays."""
+    return (
+        f"{terms(standings)} A strategy of ours stands there as users run it, with a share of random draws as its "
+        "control arm, and without."
+    )
+
+
+def terms(standings: Standings) -> str:
     """What the figures are."""
     budget = max(standings.budgets.values())
     return (
         f"Everybody plays each recorded space with the seeds 0 to {standings.seeds - 1}, and may ask for {budget} "
         "different legal schedules; repeats and illegal ones are free. A score of 0 is random search, calculated "
         "exactly, and 1 the optimum at once, averaged over the evaluations (Willemsen et al. 2024). Intervals are of "
-        "the mean, at 95 %, by a bootstrap over seeds. A strategy of ours stands there as users run it, with a share "
-        "of random draws as its control arm, and without."
+        "the mean, at 95 %, by a bootstrap over seeds."
     )
 
 

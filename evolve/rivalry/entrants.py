@@ -1,44 +1,36 @@
 """Who takes part: strategies of ours as users run them and without control arm, and rivals whose packages are here.
 
-An entrant is plain data, so that it travels to a worker process, and says what it is made of: what was played by other
-code is played again.
+An entrant is a player that says what it is made of: what was played by other code is played again.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
-
-import numpy as np
 
 import evolve
 import kernels
 from benchmarks.suites import rivals_search
 from benchmarks.suites.rivals_search import RIVALS, Rival
 from evolve.errors import UsageError
-from evolve.search import STRATEGIES, make
+from evolve.replay.games import Player
+from evolve.replay.play import Searcher, Trace, ended
+from evolve.search import STRATEGIES, strategy_class
 from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
     from evolve.replay.landscape import Landscape
-    from evolve.search.protocol import Strategy
-    from kernels.language.space import Space
 
 _OWN_SOURCES = ("search", "replay", "genome.py", "operators.py")
 """What strategies are made of in ``evolve``; kernels, which they may call, come on top."""
 
 
-class Entrant(Protocol):
-    """Somebody who searches."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in tables."""
-        ...
+class Entrant(Player, Protocol):
+    """Somebody who takes part, known by its name."""
 
     @property
     def is_ours(self) -> bool:
@@ -50,44 +42,24 @@ class Entrant(Protocol):
         """A word that changes with everything that decides what it does."""
         ...
 
-    def run(self, landscape: Landscape, budget: int, seed: int) -> Sequence[float | None]:
-        """Times of the new legal schedules that it asks for, in order; None where one failed."""
-        ...
-
 
 @dataclass(frozen=True)
-class Ours:
-    """A strategy of ours.
+class Ours(Searcher):
+    """A strategy of ours."""
 
-    Attributes:
-        strategy: as in ``--strategy``.
-        control_share: of all evaluations; 0 for none.
-    """
-
-    strategy: str
-    control_share: float = CONTROL_SHARE
     is_ours: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
-        """The strategy's; without a control arm it says so."""
-        own = self.strategy.rpartition("/")[-1]
-        return own if self.control_share else f"{own}, no control arm"
+        """The strategy's, with settings that are not as usual; without a control arm it says so."""
+        own, changes = self.strategy.rpartition("/")[-1], self.settings.changes if self.settings else ""
+        return ", ".join(part for part in (own, changes, "" if self.control_share else "no control arm") if part)
 
     @property
     def made_of(self) -> str:
-        """Its sources."""
+        """Its sources and its terms."""
         own = [] if self.strategy in STRATEGIES else [Path(self.strategy.rpartition(":")[0])]
-        return _digest([*_own_sources(), *own])
-
-    def run(self, landscape: Landscape, budget: int, seed: int) -> Sequence[float | None]:
-        """Replay it."""
-        from evolve.replay.play import play  # noqa: PLC0415 - rivals need none of it
-
-        def made(space: Space, rng: np.random.Generator) -> Strategy:
-            return make(self.strategy, space, rng, self.control_share)
-
-        return play(landscape, made, budget, np.random.default_rng(seed)).times_s
+        return f"{_digest([*_own_sources(), *own])} {self.control_share} {self.batch} {self.settings}"
 
 
 @dataclass(frozen=True)
@@ -108,9 +80,10 @@ class Theirs:
         folder = Path(rivals_search.__file__).parent
         return f"{self.rival.version} {_digest([folder / 'rival.py', folder / f'{self.rival.module}.py'])}"
 
-    def run(self, landscape: Landscape, budget: int, seed: int) -> Sequence[float | None]:
+    def run(self, landscape: Landscape, budget: int, seed: int) -> Trace:
         """Drive it."""
-        return self.rival.run(landscape, budget, seed)
+        times_s = tuple(self.rival.run(landscape, budget, seed))
+        return Trace(times_s, ended(len(times_s), landscape, budget) or "stalled")
 
 
 @dataclass(frozen=True)
@@ -147,10 +120,11 @@ def field_of(ours: Iterable[str], rivals: Iterable[str], control_share: float = 
 
 
 def _known_strategy(name: str) -> str:
-    file, _, attribute = name.rpartition(":")
-    if name in STRATEGIES or (attribute and Path(file).is_file()):
-        return name
-    raise UsageError(f"no strategy {name!r}", f"there are {', '.join(STRATEGIES)}, or path.py:Class for your own")
+    try:
+        strategy_class(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return name
 
 
 def _known_rival(name: str) -> Rival:

@@ -6,7 +6,7 @@ is resumed by replaying its tells. One strategy is one file: ``genetic`` (the de
 restarts), ``nsga2`` (time against error), ``exhaustive`` (every schedule), ``random`` (what the others must beat),
 ``tpe`` (Optuna's, where that is installed). ``control.ControlArm`` puts independent random draws between the proposals
 of any of them. One's own is a class in a file, ``path.py:Class``; ``testing.StrategyContract`` says whether it keeps
-the contract.
+the contract; ``README.md`` in this folder shows how to write one.
 
 How a ``genetic`` ask goes: ``alphabet`` (genomes as rows of an array), ``breeding`` (a few thousand children),
 ``embedding`` and ``surrogate`` (what the outcomes in the ``archive`` say of them), ``screening`` (which to measure).
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from evolve.search.protocol import Strategy
+    from evolve.search.settings import Settings
     from kernels.language.space import Space, Value
 
 STRATEGIES = {
@@ -48,6 +49,7 @@ def make(
     rng: np.random.Generator,
     control_share: float = CONTROL_SHARE,
     start: Mapping[str, Value] | None = None,
+    settings: Settings | None = None,
 ) -> Strategy:
     """The strategy called ``name``, with a control arm unless its share is 0.
 
@@ -57,13 +59,15 @@ def make(
         rng: split in two, for the strategy and the control arm: equal seeds give equal control draws to any strategy.
         control_share: of all evaluations, at least 0 and below 1.
         start: the legal schedule at which the search begins; the kernel's default where none is given.
+        settings: of a strategy that breeds, where they are not as usual.
 
     Raises:
         ValueError: no such strategy, a control share out of range, or an illegal start.
     """
     searching, controlling = rng.spawn(2)
     begun = space.starting_at(start) if start else space
-    strategy = cast("Strategy", _class(name)(begun, searching))
+    further = {"settings": settings} if settings else {}
+    strategy = cast("Strategy", strategy_class(name)(begun, searching, **further))
     if control_share == 0:
         return strategy
     from evolve.search.control import ControlArm  # noqa: PLC0415 - as lazy as the strategies
@@ -71,7 +75,12 @@ def make(
     return ControlArm(strategy, space, controlling, control_share)
 
 
-def _class(name: str) -> Any:
+def strategy_class(name: str) -> Any:
+    """The class of the strategy called ``name``, as ``make`` takes it.
+
+    Raises:
+        ValueError: there is none, or its file cannot be imported.
+    """
     source, _, attribute = STRATEGIES.get(name, name).rpartition(":")
     if name in STRATEGIES:
         module = importlib.import_module(source)
@@ -89,5 +98,8 @@ def _from_file(path: Path) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # anybody's file may raise anything
+        raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 """``(n, genes)``: a genome a row."""
 
-_MOST_VERDICTS = 1_000_000
+_MOST_TABLED = 1 << 22
+"""Combinations of values of which a constraint keeps a table, a byte each."""
+_MOST_REMEMBERED = 200_000
+"""Verdicts that it remembers where there are more: some 25 MB."""
+_UNASKED = -1
 _SALT = 20_130_901
 
 
@@ -120,22 +125,36 @@ class _Rule:
         self._values = [space.parameters[k].values for k in self._places]
         self._salts = salts(len(self._places))
         self._verdicts: dict[int, bool] = {}
+        self._counts = np.array([len(values) for values in self._values], dtype=np.int64)
+        combinations = math.prod(map(len, self._values))
+        self._table = np.full(combinations, _UNASKED, dtype=np.int8) if combinations <= _MOST_TABLED else None
 
     def holds(self, rows: Rows) -> NDArray[np.bool_]:
+        """``(n,)``: which rows keep it."""
         named = rows[:, self._places]
+        return self._remembered(named) if self._table is None else self._tabled(named, self._table)
+
+    def _tabled(self, named: Rows, table: NDArray[np.int8]) -> NDArray[np.bool_]:
+        strides = np.cumprod([1, *self._counts])[:-1]
+        codes = named @ strides
+        new = np.unique(codes[table[codes] == _UNASKED])
+        table[new] = [self._verdict(indices) for indices in new[:, None] // strides % self._counts]
+        verdicts: NDArray[np.bool_] = table[codes] == 1
+        return verdicts
+
+    def _remembered(self, named: Rows) -> NDArray[np.bool_]:
         keys = (named.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
         distinct, first, back = np.unique(keys, return_index=True, return_inverse=True)
-        if len(self._verdicts) > _MOST_VERDICTS:
+        if len(self._verdicts) > _MOST_REMEMBERED:
             self._verdicts.clear()
-        said = [self._verdict(key, at, named) for key, at in zip(distinct.tolist(), first.tolist(), strict=True)]
-        return np.array(said, dtype=bool)[back]
+        for key, at in zip(distinct.tolist(), first.tolist(), strict=True):
+            if key not in self._verdicts:
+                self._verdicts[key] = self._verdict(named[at])
+        return np.array([self._verdicts[key] for key in distinct.tolist()], dtype=bool)[back]
 
-    def _verdict(self, key: int, at: int, named: Rows) -> bool:
-        verdict = self._verdicts.get(key)
-        if verdict is None:
-            values = (values[k] for values, k in zip(self._values, named[at].tolist(), strict=True))
-            verdict = self._verdicts[key] = bool(self._predicate(*values))
-        return verdict
+    def _verdict(self, indices: Rows) -> bool:
+        values = (values[k] for values, k in zip(self._values, indices.tolist(), strict=True))
+        return bool(self._predicate(*values))
 
 
 def _conditions(space: Space) -> list[tuple[int, int, NDArray[np.bool_]]]:

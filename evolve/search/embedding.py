@@ -38,27 +38,28 @@ class Embedding:
     """Coordinates of the genomes of a space.
 
     Attributes:
+        tables: of each trait its gene, and ``(values, columns)`` where the gene's values lie.
         traits: ``(columns,)`` the trait to which each column belongs.
         count: number of traits.
         norm: mean squared length of a genome.
     """
 
     def __init__(self, space: Space) -> None:
-        self._tables: list[tuple[int, NDArray[np.float64]]] = []
+        self.tables: list[tuple[int, NDArray[np.float64]]] = []
         traits: list[int] = []
         for gene, parameter in enumerate(space.parameters):
             for table in _tables(parameter):
-                traits += [len(self._tables)] * table.shape[1]
-                self._tables.append((gene, table))
+                traits += [len(self.tables)] * table.shape[1]
+                self.tables.append((gene, table))
         self.traits = np.array(traits, dtype=np.int64)
-        self.count = len(self._tables)
+        self.count = len(self.tables)
         self.norm = max(1, self.count) / 2
 
     def __call__(self, rows: Rows) -> NDArray[np.float64]:
         """``(n, columns)``: over values that are equally frequent, a trait's squared distance is 1 on average."""
-        if not self._tables:
+        if not self.tables:
             return np.zeros((len(rows), 0))
-        return np.concatenate([table[rows[:, gene]] for gene, table in self._tables], axis=1)
+        return np.concatenate([table[rows[:, gene]] for gene, table in self.tables], axis=1)
 
 
 def _tables(parameter: Parameter) -> list[NDArray[np.float64]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from evolve.search.alphabet import Alphabet
 from evolve.search.archive import Archive
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
-from evolve.search.protocol import Novel, Proposal, Result
+from evolve.search.protocol import Novel, Proposal
 from evolve.search.screening import scores_of_ranks, screened
 from evolve.search.settings import Settings
 from evolve.search.surrogate import Surrogate
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evolve.search.alphabet import Rows
+    from evolve.search.archive import Places
+    from evolve.search.protocol import Result
     from kernels.language.space import Schedule, Space
 
     Array = NDArray[np.float64]
@@ -72,23 +73,32 @@ class Genetic(Novel):
         space: the legal schedules.
         rng: seeds everything.
         settings: how it goes about it.
+
+    Attributes:
+        archive: all that was told.
+        survivors: ``(n,)`` places of the population in it, the best first.
+        looked_at: children among which the last ask chose: legal, new, and each once.
+        logbook: seen, best and median after every tell.
     """
 
     def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = _DEFAULTS) -> None:
         super().__init__(space, rng)
         self.settings = settings
-        self.population: list[Result] = []
         self.logbook = tools.Logbook()
         self._alphabet = Alphabet(space)
-        self._archive = Archive(self._alphabet)
+        self.archive = Archive(self._alphabet)
+        self.survivors: Places = np.zeros(0, dtype=np.int64)
+        self.looked_at = 0
         self._breeder = Breeder(self._alphabet, rng)
         self._surrogate = Surrogate(Embedding(space))
         self._learned = 0
         self._best, self._rose_at = -math.inf, 0
         self._pending: dict[Schedule, None] = {}
-        self._statistics = tools.Statistics(attrgetter("fitness"))
-        self._statistics.register("best", np.max)
-        self._statistics.register("median", np.median)
+
+    @property
+    def population(self) -> list[Result]:
+        """The survivors, the best first."""
+        return [self.archive.result(place) for place in self.survivors.tolist()]
 
     def ask(self, n: int) -> list[Proposal]:
         """Up to ``n`` new proposals: founders, then chosen children of one generation, then what is left."""
@@ -101,27 +111,33 @@ class Genetic(Novel):
 
     def following(self) -> Proposal | None:
         """What there is where breeding brought nothing new: a neighbour of the best, else a random schedule."""
-        for result in self.population[: self.settings.near]:
-            if untried := self.untried_neighbours(result.schedule):
-                return Proposal(untried[int(self.rng.integers(len(untried)))], "neighbour", (result.schedule,))
+        for place in self._best_few.tolist():
+            here = self.archive.schedule(place)
+            if untried := self.untried_neighbours(here):
+                return Proposal(untried[int(self.rng.integers(len(untried)))], "neighbour", (here,))
         return self.random_proposal()
 
     def tell(self, results: Sequence[Result]) -> None:
         """The best of the old population and ``results`` survive; a newer result of a schedule replaces the older."""
         super().tell(results)
-        self._archive.add(results)
+        told = self.archive.add(results)
         for result in results:
             self._pending.pop(result.schedule, None)
-        newest = {result.schedule: result for result in (*self.population, *results)}
-        self.population = self.surviving([r for r in newest.values() if r.fitness is not None])
-        if self.population:
-            self._note_rise(self.population[0].fitness)
-            self.logbook.record(seen=len(self.seen), **self._statistics.compile(self.population))
+        self.survivors = self.surviving(self._working(np.concatenate([self.survivors, told])))
+        if len(self.survivors):
+            fitness = self.archive.fitness[self.survivors]
+            self._note_rise(float(fitness[0]))
+            self.logbook.record(seen=len(self.seen), best=float(fitness.max()), median=float(np.median(fitness)))
 
-    def surviving(self, results: Sequence[Result]) -> list[Result]:
-        """The fittest; the population is in this order."""
-        survivors: list[Result] = tools.selBest(results, self.settings.population)
-        return survivors
+    def surviving(self, places: Places) -> Places:
+        """Of some places the fittest, in this order."""
+        order = np.argsort(-self.archive.fitness[places], kind="stable")
+        return places[order[: self.settings.population]]
+
+    def _working(self, places: Places) -> Places:
+        """Those that did not fail, each where it stands first."""
+        distinct = places[np.sort(np.unique(places, return_index=True)[1])]
+        return distinct[~np.isnan(self.archive.fitness[distinct])]
 
     def _noted(self, proposal: Proposal) -> Proposal:
         self.seen.add(proposal.schedule)
@@ -132,33 +148,37 @@ class Genetic(Novel):
         """The default and random schedules, until there are founders that work."""
         if self.space.default not in self.seen:
             yield Proposal(self.space.default, "default")
-        while not self.population or len(self.seen) < self.settings.founders:
+        while not len(self.survivors) or len(self.seen) < self.settings.founders:
             if (stranger := self.random_proposal()) is None:
                 return
             yield stranger
 
-    def _note_rise(self, fitness: float | None) -> None:
-        if fitness is not None and fitness > self._best:
-            self._best, self._rose_at = fitness, len(self._archive)
+    def _note_rise(self, fitness: float) -> None:
+        if fitness > self._best:
+            self._best, self._rose_at = fitness, len(self.archive)
 
     @property
     def _is_stuck(self) -> bool:
-        return bool(self.population) and len(self._archive) - self._rose_at >= self.settings.patience
+        return len(self.survivors) > 0 and len(self.archive) - self._rose_at >= self.settings.patience
+
+    @property
+    def _best_few(self) -> Places:
+        return self.survivors[: self.settings.near]
 
     # ---- breeding
 
     def _climbing(self, n: int) -> list[Proposal]:
         """Untried variants of the best few by one gene, in any order."""
-        best = self.population[: self.settings.near]
-        rows = self._alphabet.rows(result.schedule for result in best)
-        brood = self._untried(self._breeder.variants(rows, range(len(best))))
+        rows = self.archive.rows[self._best_few]
+        brood = self._untried(self._breeder.variants(rows, range(len(rows))))
         return [self._proposal(brood, int(place)) for place in self.rng.permutation(len(brood))[:n]]
 
     def _bred(self, n: int) -> list[Proposal]:
-        if n <= 0 or not self.population:
+        if n <= 0 or not len(self.survivors):
             return []
         brood = self._untried(self._brood())
-        learns = self.settings.screened and len(self._archive) >= _LEAST_LESSONS
+        self.looked_at = len(brood)
+        learns = self.settings.screened and len(self.archive) >= _LEAST_LESSONS
         # one thread: matrices are small, a sum must not depend on the count of cores, and others may be building
         with threadpool_limits(1, user_api="blas"):
             chosen = self._screened(brood, n) if learns else self._drawn(brood, n)
@@ -167,7 +187,7 @@ class Genetic(Novel):
     def _brood(self) -> Brood:
         """Neighbours of the best, children of all, and strangers; some of them are known or twins."""
         settings, count = self.settings, self.settings.children
-        population = self._alphabet.rows(result.schedule for result in self.population)
+        population = self.archive.rows[self.survivors]
         mutants, crosses = round(count * settings.mutants), round(count * settings.crosses)
         return joined(
             [
@@ -180,19 +200,20 @@ class Genetic(Novel):
 
     def _winners(self, count: int) -> NDArray[np.int64]:
         """Places of winners of tournaments: the population stands in order, so the least of those drawn wins."""
-        drawn = self.rng.integers(len(self.population), size=(count, self.settings.tournament))
+        drawn = self.rng.integers(len(self.survivors), size=(count, self.settings.tournament))
         winners: NDArray[np.int64] = drawn.min(axis=1)
         return winners
 
     def _untried(self, brood: Brood) -> Brood:
         keys = self._alphabet.keys(brood.rows)
         pending = self._alphabet.keys(self._alphabet.rows(self._pending))
-        is_known = self._archive.known(keys) | np.isin(keys, pending)
-        is_known[np.setdiff1d(np.arange(len(keys)), np.unique(keys, return_index=True)[1])] = True
-        return brood.taken(~is_known)
+        is_new = np.zeros(len(keys), dtype=bool)
+        is_new[np.unique(keys, return_index=True)[1]] = True
+        return brood.taken(is_new & ~self.archive.known(keys) & ~np.isin(keys, pending))
 
     def _proposal(self, brood: Brood, place: int) -> Proposal:
-        parents = (self.population[k].schedule for k in brood.parents[place].tolist() if k != NOBODY)
+        places = (int(self.survivors[k]) for k in brood.parents[place].tolist() if k != NOBODY)
+        parents = map(self.archive.schedule, places)
         operator = OPERATORS[int(brood.operators[place])]
         return Proposal(self._alphabet.schedule(brood.rows[place]), operator, tuple(dict.fromkeys(parents)))
 
@@ -201,8 +222,8 @@ class Genetic(Novel):
     def _drawn(self, brood: Brood, n: int) -> list[int]:
         """By chance: a share next to the best, the others of the children."""
         order = self.rng.permutation(len(brood))
-        near = [int(k) for k in order if brood.operators[k] == OPERATORS.index("neighbour")]
-        others = [int(k) for k in order if brood.operators[k] != OPERATORS.index("neighbour")]
+        is_near = brood.operators[order] == OPERATORS.index("neighbour")
+        near, others = order[is_near].tolist(), order[~is_near].tolist()
         chosen: list[int] = []
         while len(chosen) < n and (near or others):
             looks_near = self.rng.random() < self.settings.exploit
@@ -211,7 +232,7 @@ class Genetic(Novel):
 
     def _screened(self, brood: Brood, n: int) -> list[int]:
         """By the greatest improvement that is expected."""
-        known = len(self._archive)
+        known = len(self.archive)
         is_due = known - self._learned >= max(_NEWS[0], _NEWS[1] * self._learned)
         self._learned = known if is_due else self._learned
         rows, targets = self._lessons()
@@ -223,13 +244,23 @@ class Genetic(Novel):
 
         Of too much it learns the best half of what fits, and of the others some of every age.
         """
-        rows, values = self._archive.rows, self._archive.fitness
+        rows, values = self.archive.rows, self.archive.fitness
         if not self.settings.shunning:
             rows, values = rows[~np.isnan(values)], values[~np.isnan(values)]
         values = np.where(np.isnan(values), np.nanmin(values) - 1, values)
         if len(rows) > (most := self.settings.lessons):
-            order = np.argsort(-values, kind="stable")
-            others = np.sort(order[most // 2 :])
-            kept = [*order[: most // 2], *others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]]
+            is_best = _greatest(values, most // 2)
+            others = np.flatnonzero(~is_best)
+            aged = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
+            kept = np.concatenate([np.flatnonzero(is_best), aged])
             rows, values = rows[kept], values[kept]
         return rows, scores_of_ranks(values)
+
+
+def _greatest(values: Array, count: int) -> NDArray[np.bool_]:
+    """Which of some values are the greatest, of equal ones the first: without sorting them all."""
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    is_greatest: NDArray[np.bool_] = values > least
+    ties = np.flatnonzero(values == least)
+    is_greatest[ties[: count - np.count_nonzero(is_greatest)]] = True
+    return is_greatest

@@ -6,19 +6,17 @@ sections III-A and III-B): the population spreads along the front of what is fas
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evolve.accuracy import LEAST_ERROR
 from evolve.search.genetic import Genetic, nondominated_first
 from evolve.search.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
-    import numpy as np
-
-    from evolve.search.protocol import Result
     from kernels.language.space import Space
 
 UNSCREENED = Settings(screened=False, tournament=2, children=200, crosses=0.5)
@@ -31,7 +29,9 @@ class Nsga2(Genetic):
     def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = UNSCREENED) -> None:
         super().__init__(space, rng, settings)
 
-    def surviving(self, results: Sequence[Result]) -> list[Result]:
+    def surviving(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first of the fronts, and of the last one those that stand alone."""
-        objectives = [(result.fitness or 0.0, -math.log(max(result.error, LEAST_ERROR))) for result in results]
-        return [results[k] for k in nondominated_first(objectives, self.settings.population)]
+        fitness = self.archive.fitness[places].tolist()
+        precision = -np.log(np.maximum(self.archive.errors[places], LEAST_ERROR))
+        objectives = [*zip(fitness, precision.tolist(), strict=True)]
+        return places[nondominated_first(objectives, self.settings.population)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -41,3 +41,9 @@ class Settings:
     lessons: int = 300
     patience: int = 60
     climbing: float = 0.5
+
+    @property
+    def changes(self) -> str:
+        """What is not as usual, as in ``crosses=0.0 mutants=0.75``; "" where everything is."""
+        own = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        return " ".join(f"{name}={value}" for name, value, usual in own if value != usual)

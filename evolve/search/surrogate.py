@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evolve.search.lookup import Lookup
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ _FASTER, _SLOWER = 1.3, 0.5
 _TRAIT_SPREAD = 1.0
 _ALONE, _PAIRS, _NOISE = math.log(1.0), math.log(0.1), math.log(0.01)
 _SPREAD = 1.5
-_CHUNK = 4096
+_CHUNK = 512  # its arrays are 0.6 MB each, and stay in a second-level cache
 
 
 class Surrogate:
@@ -65,6 +67,7 @@ class Surrogate:
         if learning:
             self.scales = self._ascended(lessons)
         self._condition(lessons)
+        self._known_rows = rows
 
     def _ascended(self, lessons: _Lessons) -> Array:
         """Resilient propagation: the best scales on the way."""
@@ -96,23 +99,21 @@ class Surrogate:
         return Posterior(self, self.embed(rows))
 
     def mean(self, rows: Rows) -> Array:
-        """``(n,)`` expected targets of very many genomes, by single precision and a part at a time."""
-        stretch = self._stretch.astype(np.float32)
-        known, loads = self.known.astype(np.float32), self.loads.astype(np.float32)
-        parts = []
-        for first in range(0, len(rows), _CHUNK):
-            places = self.embed(rows[first : first + _CHUNK]).astype(np.float32)
-            parts.append(self._covariances(places, known, stretch) @ loads)
+        """``(n,)`` expected targets of very many genomes, in single precision and a part at a time."""
+        lookup, loads = Lookup(self.embed, self._known_rows, np.exp(self.scales[:-3])), self.loads.astype(np.float32)
+        parts = [
+            self._covariances(*lookup(rows[first : first + _CHUNK])) @ loads for first in range(0, len(rows), _CHUNK)
+        ]
         return self.level + self.unit * (self.centre + np.concatenate(parts, dtype=np.float64))
 
     def covariances(self, places: Array, others: Array) -> Array:
         """``(n, m)`` between embedded genomes."""
-        return self._covariances(places, others, self._stretch)
+        squares = _squares(places * self._stretch, others * self._stretch)
+        return self._covariances(squares, places @ others.T * (1 / self.embed.norm))
 
-    def _covariances(self, places: Reals, others: Reals, stretch: Reals) -> Reals:
-        together, _ = _matern(_squares(places * stretch, others * stretch))
-        products = places @ others.T * (1 / self.embed.norm)
-        covariances: Reals = together + (self.alone + self.pairs * products) * products
+    def _covariances(self, squares: Reals, products: Reals) -> Reals:
+        covariances = _matern(*_falling(squares))
+        covariances += (self.alone + self.pairs * products) * products
         return covariances
 
     def own_variances(self, places: Array) -> Array:
@@ -165,11 +166,11 @@ class _Lessons:
 
     def covariance(self, scales: Array) -> tuple[Array, Array]:
         """``(n, n)`` with noise, and its slope by the squared distance."""
-        together, slope = _matern(np.tensordot(np.exp(scales[:-3]), self._apart, 1))
+        a, falling = _falling(np.tensordot(np.exp(scales[:-3]), self._apart, 1))
         alone, pairs, noise = np.exp(scales[-3:]).tolist()
-        covariance = together + (alone + pairs * self._products) * self._products
+        covariance = _matern(a, falling) + (alone + pairs * self._products) * self._products
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-        return covariance, slope
+        return covariance, (a + 1) * falling * (-5 / 6)
 
     def evidence(self, scales: Array) -> tuple[float, Array]:
         """Logarithm of the marginal likelihood, at the best mean and variance, and its slope."""
@@ -204,8 +205,13 @@ def _squares(some: Reals, others: Reals) -> Reals:
     return squares
 
 
-def _matern(squares: Reals) -> tuple[Reals, Reals]:
-    """Matern-5/2 of squared distances, and its slope by them."""
+def _falling(squares: Reals) -> tuple[Reals, Reals]:
+    """Distances in the unit of Matern-5/2, and the exponential of their negatives."""
     a = np.sqrt(5 * squares)
-    falling = np.exp(-a)
-    return (1 + a + a * a / 3) * falling, (a + 1) * falling * (-5 / 6)
+    return a, np.exp(-a)
+
+
+def _matern(a: Reals, falling: Reals) -> Reals:
+    """Matern-5/2 of distances in its unit."""
+    covariances: Reals = (1 + a + a * a / 3) * falling
+    return covariances

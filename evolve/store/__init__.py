@@ -8,6 +8,7 @@ A closed *loop* makes *laps*, each measured against lap 0 and *forecast* before 
 from evolve.store.base import Store
 from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
 from evolve.store.records import (
+    BUILDING,
     NOTES,
     PHASES,
     Arm,
@@ -32,6 +33,7 @@ from evolve.store.sqlite import SqliteStore
 from evolve.store.url import open_store
 
 __all__ = [
+    "BUILDING",
     "NOTES",
     "PHASES",
     "Arm",

@@ -131,10 +131,16 @@ class Store(Protocol):
         """Known outcomes by kind, duplicates left out."""
 
     def add_phases(self, run_id: str, batch: int, seconds: Mapping[str, float]) -> None:
-        """Keep where a batch's time went, a further increment by phase."""
+        """Keep where a batch's time went, a further increment by phase, and how busy the cores were while it built."""
 
     def phases(self, run_id: str) -> dict[str, float]:
         """Seconds of a run by phase: build, verify, measure, search, other."""
+
+    def building(self, run_id: str) -> dict[str, float]:
+        """Wall and processor seconds of a run in which it built: ``building``, ``building_cpu``.
+
+        They are parts of several phases; both are 0 where an older evolve did not keep them.
+        """
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Keep a fresh measurement of the champion of a moment."""

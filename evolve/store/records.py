@@ -23,6 +23,9 @@ Note = Literal["trusted", "noisy", "ceilings", "retried", "flat", "stalled"]
 EventKind = Turn | Note
 NOTES: tuple[str, ...] = get_args(Note)
 PHASES = ("build", "verify", "measure", "search", "other")
+BUILDING = ("building", "building_cpu")
+"""Beside the phases: wall seconds in which schedules were made into sources, compiled and proven on awkward sizes, and
+the processor seconds that this process and its build workers spent in them."""
 
 
 def utc_now() -> str:

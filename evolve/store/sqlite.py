@@ -12,6 +12,7 @@ from evolve.store import names, rows
 from evolve.store.ceilings import best_of, last_of
 from evolve.store.looptables import LoopTables
 from evolve.store.records import (
+    BUILDING,
     PHASES,
     Batch,
     Bound,
@@ -174,7 +175,7 @@ class SqliteStore(LoopTables, WisdomTables):
 
     def add_phases(self, run_id: str, batch: int, seconds: Mapping[str, float]) -> None:
         """Keep where a batch's time went, a further increment by phase."""
-        if unknown := set(seconds) - set(PHASES):
+        if unknown := set(seconds) - {*PHASES, *BUILDING}:
             raise ValueError(f"unknown phases {', '.join(sorted(unknown))}; a phase is one of {', '.join(PHASES)}")
         with self._transaction():
             for phase, value in seconds.items():
@@ -182,8 +183,16 @@ class SqliteStore(LoopTables, WisdomTables):
 
     def phases(self, run_id: str) -> dict[str, float]:
         """Seconds of a run by phase: build, verify, measure, search, other."""
+        return self._seconds(run_id, PHASES)
+
+    def building(self, run_id: str) -> dict[str, float]:
+        """Wall and processor seconds of a run in which it built: ``building``, ``building_cpu``."""
+        return self._seconds(run_id, BUILDING)
+
+    def _seconds(self, run_id: str, kinds: Sequence[str]) -> dict[str, float]:
         found = self._query("SELECT phase, sum(seconds) FROM phase WHERE run = ? GROUP BY phase", run_id)
-        return dict.fromkeys(PHASES, 0.0) | dict(map(tuple, found))
+        known = dict(map(tuple, found))
+        return {name: known.get(name, 0.0) for name in kinds}
 
     # -- fresh measurements -------------------------------------------------------------------------------------------
 

@@ -249,6 +249,14 @@ class StoreTestCase(LoopStoreTestCase):
         with pytest.raises(ValueError, match="coffee"):
             store.add_phases(run.id, 2, {"coffee": 1.0})
 
+    def test_how_busy_cores_were_stands_beside_the_phases(self, store: Store, run: Run) -> None:
+        """It is no phase of its own, and 0 where nobody kept it."""
+        assert store.building(run.id) == {"building": 0.0, "building_cpu": 0.0}
+        store.add_phases(run.id, 0, {"build": 1.5, "building": 2.0, "building_cpu": 3.5})
+        store.add_phases(run.id, 1, {"building": 1.0, "building_cpu": 2.0})
+        assert store.building(run.id) == {"building": 3.0, "building_cpu": 5.5}
+        assert sum(store.phases(run.id).values()) == 1.5
+
     def test_a_machine_is_known_once(self, store: Store) -> None:
         """Its first fingerprint stays; what JSON cannot say is None."""
         store.add_machine(Machine("m", {"caches": [32, 1024], "load": math.inf}))

@@ -35,6 +35,8 @@ _FITS = 0.01
 """Probability below which one ratio does not describe a stretch of laps."""
 _LEAST_ERROR = 1e-4
 """Of the largest of the errors: what is exact by definition, as lap 0, must not rule everything else out."""
+_FINEST = 1e-12
+"""Ln units: finer than float64 adds up a loop's gains, and the inverse square of less overflows."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def standard_error(gain: Estimate) -> float:
 def standard_errors(gains: Sequence[Estimate]) -> NDArray[np.float64]:
     """``(n,)`` standard errors from 95 % intervals; all positive."""
     found: NDArray[np.float64] = np.array([*map(standard_error, gains)])
-    return np.maximum(found, _LEAST_ERROR * found.max() or 1.0)
+    return np.maximum(found, max(_LEAST_ERROR * found.max(), _FINEST) if found.any() else 1.0)
 
 
 def _scale(chi2: float, spare: int) -> float:

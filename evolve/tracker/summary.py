@@ -9,6 +9,7 @@ import numpy as np
 
 from evolve.machines import profile_of
 from evolve.quarantine import folder_of
+from evolve.starting import origin_of
 from evolve.store.rows import plain
 from evolve.tracker.accuracy import accuracy
 from evolve.tracker.comparison import comparison
@@ -76,6 +77,7 @@ def _identity(store: Store, run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "budget": run.budget,
         "control_share": run.control_share,
+        "begun_at": origin_of(run.options) or None,
         "created_at": run.created_at,
         "versions": run.versions,
     }

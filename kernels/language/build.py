@@ -26,11 +26,11 @@ from typing import Any
 
 from kernels.language.compiled import CACHE, adopt, located, processor
 from kernels.language.image import Image, linked, part_of
+from kernels.language.lean import PACKAGE, lean
 from kernels.language.simd import address_of
 from kernels.language.stage import Source
 from kernels.language.team import prepared, team
 
-_PACKAGE = "evolve_generated"
 _IN_USE_S = 3600.0
 _ABANDONED_S = 86400.0  # a scratch folder that nobody has written to
 SCRATCH = "child-"
@@ -128,8 +128,8 @@ class SourceFolder:
             Exception: whatever Numba raises for code that it cannot compile.
         """
         _look_into(self.path)
-        with located(self.scratch):
-            module = importlib.import_module(f"{_PACKAGE}.k{handle.key}")
+        with located(self.scratch), lean():
+            module = importlib.import_module(f"{PACKAGE}.k{handle.key}")
         pointers = tuple(address_of(self.load(pointer).function) for pointer in handle.pointers)
         teams = (team(handle.threads),) if handle.threads > 1 else ()
         return Compiled(getattr(module, handle.name), (*pointers, *teams))
@@ -268,15 +268,15 @@ class _Finder:
     def find_spec(name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
         """The module's place, where it is one of the package."""
         package, _, module = name.rpartition(".")
-        files = (Path(folder) / f"{module}.py" for folder in path or ()) if package == _PACKAGE else ()
+        files = (Path(folder) / f"{module}.py" for folder in path or ()) if package == PACKAGE else ()
         return next((importlib.util.spec_from_file_location(name, file) for file in files if file.exists()), None)
 
 
 def _look_into(folder: Path) -> None:
     """Have the synthetic package look into a folder first; its modules import each other by relative names."""
-    if _PACKAGE not in sys.modules:
-        sys.modules[_PACKAGE] = ModuleType(_PACKAGE)
-        sys.modules[_PACKAGE].__path__ = []
+    if PACKAGE not in sys.modules:
+        sys.modules[PACKAGE] = ModuleType(PACKAGE)
+        sys.modules[PACKAGE].__path__ = []
         sys.meta_path.insert(0, _Finder)
-    path = sys.modules[_PACKAGE].__path__
+    path = sys.modules[PACKAGE].__path__
     path[:] = [str(folder), *(other for other in path if other != str(folder))]

@@ -120,7 +120,11 @@ def timed(name):
 
 @pytest.fixture(scope="module")
 def room(folder):
-    return gallery.Room(folder)
+    """Who is found out by time alone is waited for a little less than in earnest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolation, "_MESSAGE_S", 1.0)
+        patch.setattr(gallery, "LIMITS", dataclasses.replace(gallery.LIMITS, slack_s=0.5))
+        yield gallery.Room(folder)
 
 
 @functools.cache
@@ -307,6 +311,7 @@ MUTANTS = {
 @pytest.fixture
 def mutated(monkeypatch, alone):
     """Children that are forks of this process, so that what is broken here is broken there."""
+    import benchmarks.preload  # noqa: F401 - or each child does
 
     def mutate(changes):
         monkeypatch.setattr(isolation, "_context", multiprocessing.get_context("fork"))

@@ -72,6 +72,17 @@ def test_after_a_fault_the_next_request_has_a_new_child(child, build, deed):
     assert child.pid not in (None, before)
 
 
+def test_processor_time_of_a_child_is_counted_beyond_its_end(child, build):
+    assert child.cpu_s() == 0
+    child.call(build(), 1.0)
+    first_s = child.cpu_s()
+    child.stop()
+    ended_s = child.cpu_s()
+    assert 0 < first_s <= ended_s == child.cpu_s()
+    child.call(build(deed="wrong"), 1.0)
+    assert child.cpu_s() > ended_s
+
+
 def test_what_does_not_compile_is_not_the_childs_fault(child, build):
     child.call(build(), 1.0)
     before = child.pid

@@ -103,6 +103,7 @@ def test_figures_that_fail_the_audit_twice_are_refused(harness, monkeypatch, ans
     taken = {"baseline": Samples((1.0, 3.0), (4.0, 4.0), 1)}
     monkeypatch.setattr(fresh, "audit", audit)
     monkeypatch.setattr(fresh, "_one_launch", lambda *_arguments: taken)
+    monkeypatch.setattr(Launch, "prove", lambda *_arguments: None)  # so that no process starts
     monkeypatch.setattr(Launch, "assembly", lambda *_arguments: {})
     if audited is None:
         with pytest.raises(ContestantFailedError, match="audit: b"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -244,8 +245,17 @@ def test_ending_a_process_ends_all_that_it_started(act):
     assert family
     reaper.end(leader.pid)
     leader.communicate()
-    psutil.wait_procs(family, timeout=10)
-    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    until = time.monotonic() + 10
+    while any(map(is_left, family)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(map(is_left, family))
+
+
+def is_left(process):
+    """Not gone, and no zombie, which is for others to take away."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_ending_what_has_ended_is_no_fault():

@@ -179,6 +179,7 @@ def test_the_command_plays_and_writes_what_was_asked_for(space, tmp_path, monkey
     [
         (["--ours", "magic", "SPACE"], "no strategy 'magic'"),
         (["--rivals", "magic", "SPACE"], "no rival 'magic'"),
+        (["--ablation", "--rivals", "none", "SPACE"], "nobody plays but genetic"),
         (["--results", "/no/such/folder/RESULTS.md", "SPACE"], "cannot be written"),
         (["SPACE", "TWIN"], "two recorded spaces are called made_up"),
         (["EMPTY"], "no recorded space in"),

@@ -73,9 +73,9 @@ def test_what_is_possible_takes_part_and_what_is_left_of_it_comes_from_the_same_
     assert found.end.estimate == pytest.approx(math.log(6 * 0.9**1.5), abs=0.01)
 
 
-def test_blocks_in_which_the_frozen_side_is_slower_than_ever_are_put_off(monkeypatch):
+def test_blocks_in_which_the_frozen_side_is_slower_or_faster_than_usual_are_put_off(monkeypatch):
     monkeypatch.setattr(throughput, "PUT_OFF_S", 0.0)
-    speeds = itertools.chain([1.0, 0.7, 0.7, 0.95, 0.6], itertools.repeat(1.0))
+    speeds = itertools.chain([1.0, 0.7, 1.6, 0.95, 0.6, 1.3], itertools.repeat(1.0))
 
     def pair():
         speed = next(speeds)

@@ -61,7 +61,8 @@ def test_the_harness_cost_leaves_the_samples_out(setting):
     assert 0 < found.found.estimate < 1
 
 
-def test_racing_costs_less_than_fixed_rounds_and_is_told_whether_the_pick_was_right(setting):
+def test_racing_costs_less_than_fixed_rounds_and_is_told_whether_the_pick_was_right(setting, monkeypatch):
+    monkeypatch.setattr(cost, "CANDIDATES", 16)
     (found,) = cost.racing(setting, trials=1)
     assert 0 < found.found.estimate < 1
     assert found.details["right"] in (0, 1)

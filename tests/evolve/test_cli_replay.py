@@ -39,7 +39,7 @@ def slope(tmp_path):
 @pytest.fixture(autouse=True)
 def _here_alone(monkeypatch):
     """Workers take a second to start; that searches may be shared is tested elsewhere."""
-    monkeypatch.setattr("evolve.replay.seeds.cores", lambda: 1)
+    monkeypatch.setattr("evolve.replay.games.cores", lambda: 1)
 
 
 def strategy(folder, body):
@@ -164,9 +164,16 @@ def test_a_bad_file_is_one_line_and_an_exit_code(evolve, tmp_path, text, code, s
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("genetc", "did you mean genetic?"), ("nowhere.py:Mine", "nowhere.py"), (",", "names none")],
+    [
+        ("genetc", "did you mean genetic?"),
+        ("nowhere.py:Mine", "nowhere.py"),
+        ("broken.py:Mine", "broken.py cannot be imported (ZeroDivisionError: division by zero)"),
+        (",", "names none"),
+    ],
 )
-def test_a_strategy_that_does_not_exist_is_refused(evolve, slope, name, said):
+def test_a_strategy_that_does_not_exist_is_refused(evolve, slope, name, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text("1 / 0")
     code, out, err = evolve("replay", slope, "--strategy", name, "-q")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert said in err
@@ -176,7 +183,7 @@ def test_ctrl_c_ends_all_workers(slope, tmp_path):
     """The workers hold the pipe's other end: it is at its end once they are gone."""
     slow = strategy(tmp_path, "print('began', flush=True); __import__('time').sleep(3600)")
     script = (
-        "import evolve.replay.seeds as seeds; seeds.cores = lambda: 2\n"
+        "import evolve.replay.games as games; games.cores = lambda: 2\n"
         "from evolve.cli.main import main\n"
         "if __name__ == '__main__': main()\n"
     )

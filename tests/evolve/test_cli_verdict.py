@@ -8,7 +8,7 @@ import numpy as np
 import planted_laps
 import pytest
 
-from evolve.controls import rates
+from evolve.controls import rates, searches
 from evolve.controls.noise import Recorded
 from evolve.controls.stops import Stops
 from evolve.store import open_store
@@ -33,6 +33,7 @@ def few(monkeypatch, tmp_path):
     monkeypatch.setenv("EVOLVE_CACHE", str(tmp_path / "cache"))
     # the stop rule costs a second a run, and has tests of its own
     monkeypatch.setattr(rates, "counted", lambda _ground, numbers: Stops(len(numbers), 0, 0, 0.0))
+    monkeypatch.setattr(searches, "EVALUATIONS", searches.BATCH)  # rates of real searches have tests of their own, too
     monkeypatch.setattr("evolve.controls.noise.record", lambda _machine, _say: noise)
     monkeypatch.setattr(rates, "measure", lambda recorded, worlds, say: measured(recorded, 2, say, processes=1))
 

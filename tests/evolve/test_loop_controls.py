@@ -359,6 +359,22 @@ def test_loops_are_made_from_their_options(folder, monkeypatch):
     assert robots.hall.cpus == sorted(os.sched_getaffinity(0))[: replicators.MOST_CORES]
 
 
+def test_a_lap_waits_for_the_machine_that_the_last_laps_met(folder):
+    found = batching.Server(folder, 3, "float64", SHORT).compared(1, 2, np.random.default_rng(0))
+    asked = []
+
+    def compared(_frozen, _present, _rng, _between, usual_per_s):
+        asked.append(usual_per_s)
+        return found
+
+    loop = batching.Batching(SimpleNamespace(compared=compared), lambda: None, lambda _doing: None)
+    first = _start(6.0, throughput_per_s={"estimate": 4.0})
+    later = [_start(6.0, throughput_per_s={"estimate": 99.0}, frozen_per_s={"estimate": rate}) for rate in (2.0, 2.1)]
+    for laps in ([first], [first, later[0]], [first, *later], [*later, first]):
+        loop.turn(laps, np.random.default_rng(0))
+    assert asked == [4.0, 2.0, 2.1, 2.1]  # of two the slower one: one that has not come back may never do
+
+
 def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatch):
     monkeypatch.setattr(batching, "source_folder", lambda: folder)
     around = _around()

@@ -296,9 +296,9 @@ def test_a_prospect_is_worked_out_once_a_batch(known):
     store, run, _ = known
     individuals, bound = store.individuals(run.id), store.bound(run.id)
     prospects = Prospects()
-    assert prospects.of(individuals[:5], bound, 8).luck is None
-    now = prospects.of(individuals[:100], bound, 8)
+    assert prospects.of(individuals[:5], bound, 5, 8).luck is None
+    now = prospects.of(individuals[:100], bound, 100, 8)
     assert now.gain.evaluations == 100
     assert now == prospect(individuals[:100], bound)
-    assert prospects.of(individuals[:107], bound, 8) is now
-    assert prospects.of(individuals[:108], bound, 8).gain.evaluations == 108
+    assert prospects.of(individuals[:107], bound, 107, 8) is now
+    assert prospects.of(individuals[:108], bound, 108, 8).gain.evaluations == 108

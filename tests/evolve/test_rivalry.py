@@ -12,6 +12,7 @@ from small_landscape import small_cache, small_landscape
 
 from benchmarks.suites.rivals_search import RIVALS, Rival
 from evolve.errors import EvolveError, UsageError
+from evolve.replay.play import Trace
 from evolve.replay.read import read
 from evolve.report import rivalry, rivalry_page
 from evolve.report.parts import put
@@ -19,6 +20,7 @@ from evolve.rivalry.entrants import Field, Ours, field_of
 from evolve.rivalry.kept import Played, Record
 from evolve.rivalry.rounds import Pairing, Terms, play_all
 from evolve.rivalry.standings import standings_of
+from evolve.search.settings import Settings
 
 # ---- who takes part
 
@@ -54,7 +56,7 @@ def test_a_strategy_of_ones_own_plays(tmp_path):
     path.write_text("from evolve.search.random import Random\n\n\nclass Mine(Random):\n    pass\n")
     entrant = field_of([f"{path}:Mine"], []).entrants[1]
     assert entrant.name == "mine.py:Mine, no control arm"
-    assert len(entrant.run(small_landscape(), 20, 0)) == 20
+    assert len(entrant.run(small_landscape(), 20, 0).times_s) == 20
     before = entrant.made_of
     path.write_text(path.read_text() + "\n\n# better\n")
     assert entrant.made_of != before
@@ -62,9 +64,16 @@ def test_a_strategy_of_ones_own_plays(tmp_path):
 
 def test_our_strategy_with_a_control_arm_is_another_search():
     landscape = small_landscape()
-    with_arm, without = (Ours("local", share).run(landscape, 40, 5) for share in (0.15, 0.0))
+    with_arm, without = (Ours("local", share).run(landscape, 40, 5).times_s for share in (0.15, 0.0))
     assert len(with_arm) == len(without) == 40
-    assert list(with_arm) != list(without)
+    assert with_arm != without
+
+
+def test_other_terms_or_settings_are_another_entrant():
+    usual, more, other = Ours("genetic"), Ours("genetic", 0.3), Ours("genetic", settings=Settings(crosses=0.0))
+    assert len({one.made_of for one in (usual, more, other)}) == 3
+    assert usual.made_of == Ours("genetic").made_of
+    assert other.name == "genetic, crosses=0.0"
 
 
 # ---- what is kept
@@ -112,7 +121,7 @@ class Lucky:
     def run(self, landscape, budget, seed):
         self.games.append(seed)
         ordered = sorted(landscape.times_s.values(), key=lambda time_s: time_s or float("inf"))
-        return ordered[seed % 2 :][:budget]
+        return Trace(tuple(ordered[seed % 2 :][:budget]), "budget")
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,18 @@ class Lazy(Lucky):
     name: str = "lazy"
 
     def run(self, landscape, budget, seed):
-        return super().run(landscape, 48, seed)[20:23]
+        return Trace(super().run(landscape, 48, seed).times_s[20:23], "stalled")
+
+
+@dataclass(frozen=True)
+class Hopeless(Lucky):
+    """Always raises."""
+
+    name: str = "hopeless"
+
+    def run(self, landscape, budget, seed):
+        self.games.append(seed)
+        raise ValueError("never")
 
 
 @pytest.fixture
@@ -186,6 +206,23 @@ def test_who_raises_is_left_out_with_its_own_words_and_stops_nobody(space, tmp_p
     found = _played([Lucky(), Faulty()], space, Terms(3, 10), tmp_path)
     assert [one.name for one in found.standings] == ["lucky"]
     assert found.left_out == ("faulty: raised on made_up, seed 1: ValueError: no way",)
+
+
+def test_who_raises_with_the_first_seed_plays_no_more_there(space, tmp_path):
+    Lucky.games.clear()
+    found = _played([Hopeless(), Ours("random", 0.0)], space, Terms(3, 10), tmp_path)
+    assert Lucky.games == [0]
+    assert found.left_out == ("hopeless: raised on made_up, seed 0: ValueError: never",)
+
+
+def test_a_hole_in_a_space_is_nobodys_fault_and_ends_it(space, tmp_path):
+    @dataclass(frozen=True)
+    class Digging(Lucky):
+        def run(self, landscape, budget, seed):
+            raise EvolveError("made_up is incomplete")
+
+    with pytest.raises(EvolveError, match="incomplete"):
+        _played([Lucky(), Digging("digging")], space, Terms(2, 10), tmp_path)
 
 
 def test_where_nobody_plays_to_the_end_there_is_nothing_to_tell(space, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.inference import Estimate
@@ -231,6 +231,7 @@ widths = st.floats(0, 3)
 
 
 @settings(max_examples=60, deadline=None)
+@example([*[(0.0, 0.0, 1.0, None)] * 4, (0.5, 2.3e-265, 1.0, None)], None, None)
 @given(
     st.lists(st.tuples(finite, widths, st.floats(1e-3, 1e6), st.none() | finite), max_size=9),
     st.none() | finite,

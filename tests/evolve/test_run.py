@@ -72,15 +72,15 @@ def test_no_source_is_measured_twice(store):
 
 
 @pytest.mark.parametrize("strategy", ["genetic", "random", "local"])
-@pytest.mark.parametrize("stop_after", [1, 7, 8, 29])
-def test_an_interrupted_run_goes_on_exactly(store, strategy, stop_after):
+def test_an_interrupted_run_goes_on_exactly(store, strategy):
     whole = store.create_run(spec(strategy=strategy))
     search(session(store, whole, KnownHarness()))
 
     broken = store.create_run(spec(strategy=strategy))
-    stop = StopRequest()
-    with pytest.raises(Interrupted):
-        search(session(store, broken, KnownHarness(stop, stop_after), stop))
+    for stop_after in (1, 7, 8, 29):
+        stop = StopRequest()
+        with pytest.raises(Interrupted):
+            search(session(store, broken, KnownHarness(stop, stop_after), stop))
     search(session(store, broken, KnownHarness()))
 
     assert asked(store, broken) == asked(store, whole)
@@ -96,6 +96,21 @@ def test_where_the_time_went_is_kept_when_a_run_ends_within_a_batch(store):
         search(made)
     assert store.phases(run.id) == pytest.approx(made.phases.totals(), abs=0.2)
     assert store.phases(run.id)["build"] > 0
+
+
+def test_how_busy_the_cores_were_while_building_is_kept(store):
+    class Building(KnownHarness):
+        """Each batch takes its build workers 10 s of processor time."""
+
+        def build(self, plans):
+            self.builders_cpu_s += 10.0
+            return super().build(plans)
+
+    run = store.create_run(spec())
+    search(session(store, run, Building()))
+    found = store.building(run.id)
+    assert found["building_cpu"] == pytest.approx(10.0 * len(store.batches(run.id)), abs=5.0)
+    assert 0 < found["building"] <= sum(store.phases(run.id).values())
 
 
 def test_a_run_of_another_search_is_refused_not_continued_differently(store):

@@ -154,14 +154,20 @@ def named(name):
     return next(ground for ground in GROUNDS if ground.name == name)
 
 
-def test_a_search_that_has_converged_is_flat_and_one_that_climbs_is_not():
+@pytest.fixture(scope="module")
+def converged():
+    """All that a search asked for until it was flat, or for 900 evaluations, and what the rule said on the way."""
     made = replay(named("blocks"), 120)
-    early = is_flat(made.individuals)
+    said = [is_flat(made.individuals)]
+    while not said[-1].is_flat and made.to(made.evaluations + 80) and made.evaluations < 900:
+        said.append(is_flat(made.individuals))
+    return made.individuals, said
+
+
+def test_a_search_that_has_converged_is_flat_and_one_that_climbs_is_not(converged):
+    early, found = converged[1][0], converged[1][-1]
     assert not early.is_flat
     assert early.near.explored < EXPLORED
-    found = early
-    while not found.is_flat and made.to(made.evaluations + 80) and made.evaluations < 900:
-        found = is_flat(made.individuals)
     assert found.is_flat
     assert found.near.explored >= EXPLORED
     assert found.recent <= WORTH
@@ -175,8 +181,8 @@ def test_random_draws_and_scores_without_order_are_never_flat(name):
     assert not any(is_flat(made.individuals[:n]).is_flat for n in range(100, len(made.individuals), 100))
 
 
-def test_without_draws_to_compare_with_or_figures_nothing_is_flat():
-    known = [i for i in replay(named("blocks"), 900).individuals if i.evaluation.arm == "search"]
+def test_without_draws_to_compare_with_or_figures_nothing_is_flat(converged):
+    known = [i for i in converged[0] if i.evaluation.arm == "search"]
     assert not is_flat(known).is_flat
     for few in ([], known[: LEAST_EVALUATIONS - 1], [individual(n, None) for n in range(1, 200)]):
         found = is_flat(few)

@@ -7,6 +7,7 @@ import pytest
 
 from evolve.search.alphabet import Alphabet
 from evolve.search.embedding import Embedding, positions
+from evolve.search.lookup import Lookup
 from evolve.search.screening import log_improvement, scores_of_ranks, screened
 from evolve.search.surrogate import Surrogate
 from evolve.search.testing import SYNTHETIC
@@ -81,7 +82,7 @@ def test_it_predicts_what_it_was_not_told():
 def test_it_learns_which_genes_matter():
     surrogate, _ = fitted(count=120)
     weights = np.exp(surrogate.scales[:-3])
-    genes = [gene for gene, _ in surrogate.embed._tables]
+    genes = [gene for gene, _ in surrogate.embed.tables]
     matter = max(w for w, gene in zip(weights, genes, strict=True) if gene in (1, 2))
     others = max(w for w, gene in zip(weights, genes, strict=True) if gene not in (1, 2))
     assert matter > 3 * others
@@ -193,3 +194,13 @@ def test_of_very_many_children_the_expected_best_are_looked_at():
     chosen = screened(surrogate, pool, 4, float(known[:, 2].max()), known[:0])
     assert len(pool) > 5000
     assert surrogate.mean(pool)[chosen].min() > np.quantile(surrogate.mean(pool), 0.7)
+
+
+def test_what_is_looked_up_is_what_embedded_genomes_come_to():
+    embed = Embedding(SYNTHETIC)
+    known, some = rows(SYNTHETIC, 30), rows(SYNTHETIC, 200, seed=5)
+    weights = np.linspace(0.5, 2, embed.count)
+    squares, products = Lookup(embed, known, weights)(some)
+    apart = ((embed(some)[:, None] - embed(known)) ** 2 * weights[embed.traits]).sum(axis=2)
+    assert squares == pytest.approx(apart, rel=1e-5, abs=1e-5)
+    assert products == pytest.approx(embed(some) @ embed(known).T / embed.norm, rel=1e-5, abs=1e-5)

@@ -20,7 +20,7 @@ from evolve.budget import Budget
 from evolve.errors import EvolveError, UsageError
 from evolve.paths import source_folder
 from evolve.run import Request
-from evolve.starting import start_of
+from evolve.starting import origin_of, start_of
 from evolve.store import Batch, Evaluation, Machine, Publication, RunSpec, open_store
 from kernels.language import parallel_of, specialise
 
@@ -235,8 +235,41 @@ def test_a_run_begins_at_the_nearest_candidate(store, elsewhere):
     wisdom.imported(store, wisdom.exported(elsewhere))
     begun = wisdom.begun(store, request())
     assert (start_of(begun), begun.options["flat"]) == (dict(near), True)
-    for other in ({"dtype": "float32"}, {"threads": 2}, {"size": (7,)}):
+    for other in ({"threads": 2}, {"size": (7,)}):
         assert wisdom.begun(store, request(**other)) == request(**other)
+
+
+def test_this_machines_own_champions_come_first_then_the_same_dtype_then_the_nearest_size(store, elsewhere):
+    publish(elsewhere, (2000,), machine="another", unroll=1)
+    wisdom.imported(store, wisdom.exported(elsewhere))
+    publish(store, (1500,), machine="another profile", unroll=2)
+    far = publish(store, (16000,), unroll=4)
+    assert start_of(wisdom.begun(store, request())) == dict(far)
+    near = publish(store, (1000,), unroll=8)
+    begun = wisdom.begun(store, request())
+    assert (start_of(begun), origin_of(begun.options)) == (dict(near), "triad 1000 float64")
+
+
+def test_a_champion_of_the_other_dtype_keeps_the_width_of_its_vectors(store):
+    publish(store, (1000,), variant="vector", lanes=8, unroll=4)
+    wanted = TRIAD.space.schedule(variant="vector", lanes=16, unroll=4)
+    assert start_of(wisdom.begun(store, request(dtype="float32"))) == dict(wanted)
+
+
+def test_vectors_that_another_dtype_has_not_so_wide_stay_as_they_are(store):
+    publish(store, (1000,), variant="vector", lanes=16, unroll=4)
+    wanted = TRIAD.space.schedule(variant="vector", lanes=16, unroll=4)
+    assert start_of(wisdom.begun(store, request(dtype="float32"))) == dict(wanted)
+
+
+def test_a_run_says_where_it_begins_and_can_be_told_to_begin_cold(evolve, store, started):
+    near = publish(store, (1000,), unroll=8)
+    asked = ("run", "triad", "--size", "2000", "--no-report")
+    code, _, told = evolve(*asked)
+    assert (code, "begins at the champion of triad 1000 float64; --cold" in told) == (0, True)
+    assert start_of(started.asked) == dict(near)
+    code, _, told = evolve(*asked, "--cold")
+    assert (code, "begins" in told, start_of(started.asked)) == (0, False, None)
 
 
 def test_a_candidate_of_another_space_is_passed_over(store, elsewhere):

@@ -31,12 +31,12 @@ def test_a_comparison_chooses_and_is_counted_as_in_numpy(dtype, lanes):
             f"    u = simd.tile_load(b, 0, {VECTORS * lanes}, {shape})\n"
             f"    mask = simd.mask_and(simd.{name}(t, u), simd.tile_at_most(t, 2))\n"
             f"    simd.tile_store(simd.tile_choose(mask, t, u), out, 0, {VECTORS * lanes})\n"
-            f"    return simd.mask_count(mask)\n",
+            f"    return simd.mask_count(mask), simd.mask_any(mask), simd.mask_any(simd.tile_less(t, -9))\n",
             space,
         )
         out = np.empty_like(a)
         held = truth(a, b) & (a <= 2)
-        assert njit(space["chosen"])(a, b, out) == held.sum()
+        assert njit(space["chosen"])(a, b, out) == (held.sum(), held.any(), False)
         np.testing.assert_array_equal(out, np.where(held, a, b))
 
 

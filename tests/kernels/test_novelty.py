@@ -69,3 +69,19 @@ def test_what_is_not_a_number_is_infinitely_far(folder, variant):
     out = novelty(folder, line(0, np.nan, np.inf), archive, variant=variant)
     np.testing.assert_allclose(out, [(sum(range(1, 17)) - 3) / 15, np.inf, np.inf], rtol=1e-15)
     np.testing.assert_allclose(out, NOVELTY.reference(line(0, np.nan, np.inf), archive), rtol=1e-15)
+
+
+@VARIANTS
+def test_what_is_not_a_number_hides_none_beside_it(folder, variant):
+    for strange in range(40):
+        archive = line(*range(40))
+        archive[strange] = np.nan
+        out = novelty(folder, line(0, 17, 39), archive, variant=variant)
+        np.testing.assert_allclose(out, NOVELTY.reference(line(0, 17, 39), archive), rtol=1e-15)
+
+
+@pytest.mark.parametrize("scan", NOVELTY.space.by_name["scan"].values)
+def test_more_than_can_be_written_down_at_once_is_near(folder, scan):
+    archive = np.repeat(line(3, 2, 1), 100, axis=0)
+    out = novelty(folder, line(0, 1), archive, variant="twice", scan=scan)
+    np.testing.assert_array_equal(out, [1, 0])

@@ -30,6 +30,7 @@ ELEMENTWISE = {
     "div": ("simd.tile_div(t, u)", lambda c: c.t / c.u),
     "min": ("simd.tile_min(t, u)", lambda c: np.minimum(c.t, c.u)),
     "max": ("simd.tile_max(t, u)", lambda c: np.maximum(c.t, c.u)),
+    "minus abs": ("simd.tile_minus_abs(t)", lambda c: -np.abs(c.t)),
     "scale": ("simd.scale(t, 3)", lambda c: c.t * 3),
     "fma": ("simd.tile_fma(t, u, u)", lambda c: c.t * c.u + c.u),
     "fma with scalars": ("simd.tile_fma(t, 3, 0.5)", lambda c: c.t * 3 + c.t.dtype.type(0.5)),

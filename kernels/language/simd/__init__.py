@@ -14,8 +14,8 @@ of the speed.
 
 The files, from what others stand on up: ``types`` (Numba types and LLVM models), ``emit`` (LLVM instructions),
 ``memory``, ``arithmetic``, ``estimates``, ``polynomials``, ``transcendental``, ``rearrange``, ``tile``,
-``tile_products``, ``tile_maps``, ``masks``, ``bitplanes``, ``complex_tiles``, and ``threads`` for calls that
-several share.
+``tile_products``, ``tile_maps``, ``exp_table``, ``masks``, ``bitplanes``, ``compress``, ``complex_tiles``, and
+``threads`` for calls that several share.
 """
 
 from kernels.language.simd.arithmetic import (
@@ -50,8 +50,18 @@ from kernels.language.simd.complex_tiles import (
     tile_store_parts,
     tile_twiddle,
 )
+from kernels.language.simd.compress import store_less
 from kernels.language.simd.estimates import tile_rsqrt_estimate
-from kernels.language.simd.masks import mask_and, mask_count, tile_at_least, tile_at_most, tile_choose, tile_less
+from kernels.language.simd.exp_table import tile_exp2_table
+from kernels.language.simd.masks import (
+    mask_and,
+    mask_any,
+    mask_count,
+    tile_at_least,
+    tile_at_most,
+    tile_choose,
+    tile_less,
+)
 from kernels.language.simd.memory import (
     fence,
     gather,
@@ -97,6 +107,7 @@ from kernels.language.simd.tile_maps import (
     tile_log,
     tile_max,
     tile_min,
+    tile_minus_abs,
     tile_mul,
     tile_polynomial,
     tile_reduce_add,
@@ -140,6 +151,7 @@ __all__ = [
     "log",
     "lookup",
     "mask_and",
+    "mask_any",
     "mask_count",
     "masked_gather",
     "masked_load",
@@ -164,6 +176,7 @@ __all__ = [
     "sqrt",
     "square_distances",
     "store",
+    "store_less",
     "stream",
     "sub",
     "taken",
@@ -177,6 +190,7 @@ __all__ = [
     "tile_div",
     "tile_exp",
     "tile_exp2",
+    "tile_exp2_table",
     "tile_fma",
     "tile_interleave",
     "tile_left",
@@ -191,6 +205,7 @@ __all__ = [
     "tile_lookup",
     "tile_max",
     "tile_min",
+    "tile_minus_abs",
     "tile_mul",
     "tile_polynomial",
     "tile_prefetch",

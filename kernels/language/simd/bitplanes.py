@@ -14,9 +14,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.errors import TypingError
 
-from kernels.language.simd.emit import Emitter, Lowering, lowered, operation, suffix
+from kernels.language.simd.emit import Emitter, Lowering, has, lowered, operation, suffix
 from kernels.language.simd.memory import emit_masked_load, lanes_below, offset_type
-from kernels.language.simd.rearrange import emit_transposition
+from kernels.language.simd.rearrange import emit_deinterleaved
 from kernels.language.simd.tile import Block, shaped
 from kernels.language.simd.types import Tile, Vector, array_type, literal, tile_of
 
@@ -202,12 +202,6 @@ def bytes_loaded(arguments: tuple[Any, ...], *, is_part: bool) -> Lowering:
     return lowered(tile, [a, offset_type(i), offset_type(ld), rows, offset_type(columns), fill, shifts], emit)
 
 
-def has(e: Emitter, *features: str) -> bool:
-    """True where code is made for a CPU that has all these features."""
-    known = str(getattr(e.context.codegen(), "_tm_features", "")).split(",")
-    return all(f"+{feature}" in known for feature in features)
-
-
 def emit_permuted(e: Emitter, vector: Any, address: Any, entries: int) -> Any:
     """Entries by AVX-512's permutation of bytes, of 128 entries at a time."""
     places = [e.offset(address, types.int8, first) for first in range(0, entries, BYTES)]
@@ -231,16 +225,29 @@ def emit_looked_up(e: Emitter, vector: Any, address: Any, _entries: int) -> Any:
 
 
 def emit_transposed_bits(e: Emitter, rows: list[Any], bits: int) -> list[Any]:
-    """Planes by GFNI: a product of bit matrices transposes 8 by 8 bits, a shuffle collects them, others swap rows."""
+    """Planes by GFNI: a product of bit matrices transposes 8 by 8 bits, shuffles collect them row by row."""
     unit = ir.Constant(rows[0].type, [signed(1 << k % 8, 8) for k in range(BYTES)])
-    collected = [byte // 8 + byte % 8 * 8 for byte in range(BYTES)]
-    words = ir.VectorType(ir.IntType(64), _PLANES)
     name = "llvm.x86.vgf2p8affineqb.512"
     turned = [e.call(name, row.type, [unit, row, ir.IntType(8)(0)]) for row in rows]
-    planes = [e.builder.bitcast(e.pick(vector, collected), words) for vector in turned]
-    planes += planes[:1] * (-len(planes) % _PLANES)
-    squares = [emit_transposition(e, planes[k : k + _PLANES], 64) for k in range(0, len(planes), _PLANES)]
+    pairs = [emit_collected(e, *turned[k : k + 2]) for k in range(0, len(turned), 2)]
+    pairs += pairs[:1] * (-len(pairs) % (_PLANES // 2))
+    squares = [emit_planes(e, pairs[k : k + _PLANES // 2]) for k in range(0, len(pairs), _PLANES // 2)]
     return [emit_joined(e, [square[bit] for square in squares], len(rows)) for bit in range(bits)]
+
+
+def emit_collected(e: Emitter, first: Any, second: Any) -> list[Any]:
+    """Two vectors, of even bits and of odd ones: of each bit 8 bytes of the first row, then 8 of the second."""
+    words = ir.VectorType(ir.IntType(64), _PLANES)
+    rows = (0, BYTES)
+    parities = (range(first, _PLANES, 2) for first in (0, 1))
+    lanes = ([row + bit + byte for bit in bits for row in rows for byte in range(0, BYTES, 8)] for bits in parities)
+    return [e.builder.bitcast(e.shuffle(first, second, some), words) for some in lanes]
+
+
+def emit_planes(e: Emitter, pairs: list[list[Any]]) -> list[Any]:
+    """The planes of 8 rows, of which each pair was collected."""
+    even, odd = (emit_deinterleaved(e, list(rows), 2) for rows in zip(*pairs, strict=True))
+    return [plane for both in zip(even, odd, strict=True) for plane in both]
 
 
 def emit_joined(e: Emitter, vectors: list[Any], lanes: int) -> Any:

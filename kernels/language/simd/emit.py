@@ -113,6 +113,12 @@ class Emitter:
         return value
 
 
+def has(e: Emitter, *features: str) -> bool:
+    """True where code is made for a CPU that has all these features."""
+    known = str(getattr(e.context.codegen(), "_tm_features", "")).split(",")
+    return all(f"+{feature}" in known for feature in features)
+
+
 def element_bytes(numba_type: Any) -> int:
     """Bytes of a number, or of one element of a vector or tile."""
     return int(getattr(numba_type, "dtype", numba_type).bitwidth // 8)

@@ -85,6 +85,20 @@ def mask_count(_context: Any, m: Any) -> Lowering:
 
 
 @operation
+def mask_any(_context: Any, m: Any) -> Lowering:
+    """True where a bit of a mask is set."""
+
+    def emit(e: Emitter, value: Any) -> Any:
+        first, *others = bits(e, mask_of(m), value)
+        for other in others:
+            first = e.builder.or_(first, other)
+        word = ir.IntType(m.lanes)
+        return e.builder.icmp_unsigned("!=", e.builder.bitcast(first, word), word(0))
+
+    return lowered(types.boolean, [m], emit)
+
+
+@operation
 def tile_choose(_context: Any, m: Any, t: Any, u: Any) -> Lowering:
     """``t`` where the mask's bit is set, else ``u``; both are tiles of the mask's shape."""
     shape = (mask_of(m).rows, m.vectors, m.lanes)

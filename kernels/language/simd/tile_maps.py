@@ -25,7 +25,7 @@ from kernels.language.simd.arithmetic import (
     emit_sqrt,
     emit_sub,
 )
-from kernels.language.simd.emit import Lowering, lowered, operation
+from kernels.language.simd.emit import Lowering, lowered, operation, suffix
 from kernels.language.simd.transcendental import (
     EXP_DEGREES,
     LOG_DEGREES,
@@ -99,6 +99,13 @@ def tile_sqrt(_context: Any, t: Any) -> Lowering:
     """The square root of every element."""
     float_info(tile_of(t).dtype)
     return elementwise(emit_sqrt, t)
+
+
+@operation
+def tile_minus_abs(_context: Any, t: Any) -> Lowering:
+    """``-abs(t)``, element by element, floats only: one instruction that sets signs."""
+    float_info(tile_of(t).dtype)
+    return elementwise(emit_minus_abs, t)
 
 
 @operation
@@ -217,6 +224,11 @@ def emit_horner(e: Emitter, x: Any, coefficients: list[Any]) -> Any:
     for coefficient in reversed(coefficients[:-1]):
         total = emit_fma(e, total, x, coefficient)
     return total
+
+
+def emit_minus_abs(e: Emitter, x: Any) -> Any:
+    """``-abs(x)``."""
+    return e.builder.fneg(e.call(f"llvm.fabs.{suffix(x.type)}", x.type, [x]))
 
 
 def emit_select(e: Emitter, x: Any, y: Any, a: Any, b: Any) -> Any:
