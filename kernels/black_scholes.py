@@ -395,4 +395,8 @@ KERNEL = Kernel(
     tolerance=tolerance,
     split=("rows", "rows", "rows", "whole", "whole", "rows"),
     scale=beside_one,
+    left=(
+        "some 80 of the 105 instructions for eight options need the two units that multiply; six of the "
+        "logarithm's only serve zero, negative and infinite arguments."
+    ),
 )

@@ -376,4 +376,8 @@ KERNEL = Kernel(
     verify_sizes=((1, 1), (3, 2), (9, 5), (35, 64), (40, 101), (33, 250), (5, 257), (3, 1030)),
     tolerance=tolerance,
     split=("whole", "rows", "rows"),
+    left=(
+        "loading draws (3.2 ns a resample) and searching among ranks (2.1 ns) do not overlap, as the chains "
+        "of a search fill the scheduler; meshing both by hand gave 8 % for some sixty lines."
+    ),
 )

@@ -122,6 +122,7 @@ class Kernel:
             itself, unless terms cancel: then what they would be if they did not.
         small: fewer values of some genes, so that some thousand schedules are left, which can all be measured; empty
             where nobody has said which.
+        left: what the next 10 % would take, as measured; "" where nobody knows.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Kernel:
     split: tuple[str, ...] | None = None
     scale: Callable[[np.ndarray], np.ndarray] = each_by_itself
     small: Mapping[str, Sequence[Value]] = field(default_factory=dict)
+    left: str = ""
 
     @property
     def summary(self) -> str:

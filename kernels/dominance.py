@@ -396,4 +396,8 @@ KERNEL = Kernel(
     default_size=(2048, 3),
     verify_sizes=((1, 1), (2, 3), (9, 1), (40, 2), (133, 3), (97, 5), (301, 2)),
     tolerance=tolerance,
+    left=(
+        "sorting and the chains within a tile take 40 us beside 107 us of comparing (53 us in float32); ranks "
+        "in 16 bits would halve the comparing, and ask for another bound."
+    ),
 )

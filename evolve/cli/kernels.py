@@ -68,6 +68,7 @@ def show(*, name: str, as_json: bool) -> None:
         ("size", f"{'x'.join(kernel.dims)}, by default {'x'.join(map(str, kernel.default_size))}"),
         ("dtypes", ", ".join(kernel.dtypes)),
         ("rivals", ", ".join(kernel.rivals)),
+        ("next 10 %", kernel.left),
     ]
     output = Output(as_json)
     output.result({"schema": 1, **_plain(kernel)}, "\n\n".join([kernel.doc.strip(), facts(head), facts(genes + rules)]))
@@ -154,6 +155,7 @@ def _plain(kernel: Kernel) -> dict[str, Any]:
         "default_size": list(kernel.default_size),
         "schedules": kernel.space.size,
         "rivals": list(kernel.rivals),
+        "left": kernel.left,
         "parameters": [
             {"name": p.name, "kind": p.kind, "values": list(p.values), "default": p.default, "doc": p.doc}
             for p in kernel.space.parameters

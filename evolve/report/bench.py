@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import kernels
 from evolve import __version__
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
@@ -235,9 +236,17 @@ def _champions(results: Results) -> Iterator[str]:
     told = [(*row, *met) for row, met in zip(rows, opponents, strict=True)]
     yield markdown_table((*header, *(f"vs {_opponent(name)}" for name in names)), told)
     yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
+    yield from _ahead(leaders)
     yield from _conditions(leaders)
     if left_out := results.suites["evolve"]["left_out"]:
         yield "\n".join(f"- {_left_out(one)}" for one in left_out)
+
+
+def _ahead(leaders: Sequence[Told]) -> Iterator[str]:
+    known = {name: kernels.get(name).left for name in dict.fromkeys(one["kernel"] for one in leaders)}
+    if lines := [f"- {name}: {left}" for name, left in known.items() if left]:
+        yield "What the next 10 % would take:"
+        yield "\n".join(lines)
 
 
 def _conditions(leaders: Sequence[Told]) -> Iterator[str]:

@@ -63,10 +63,10 @@ class Surrogate:
             learning: move the length scales; else they are left as they are.
         """
         self.level, self.unit = float(targets.mean()), float(targets.std()) or 1.0
-        lessons = _Lessons(self.embed, rows, (targets - self.level) / self.unit)
+        places, scaled = self.embed(rows), (targets - self.level) / self.unit
         if learning:
-            self.scales = self._ascended(lessons)
-        self._condition(lessons)
+            self.scales = self._ascended(_Lessons(self.embed, places, scaled))
+        self._condition(places, scaled)
         self._known_rows = rows
 
     def _ascended(self, lessons: _Lessons) -> Array:
@@ -85,14 +85,16 @@ class Surrogate:
             at = np.clip(at + np.sign(before) * pace, *_RANGE)
         return best
 
-    def _condition(self, lessons: _Lessons) -> None:
+    def _condition(self, places: Array, targets: Array) -> None:
         """Keep what every posterior needs."""
         self.alone, self.pairs, self.noise = np.exp(self.scales[-3:]).tolist()
         self.noise += _JITTER
         self._stretch = np.exp(0.5 * self.scales[:-3])[self.embed.traits]
-        self.known = lessons.places
-        self.root, inverse, _ = _inverted(lessons.covariance(self.scales)[0])
-        self.centre, self.loads, self.variance = _loads(inverse, lessons.targets)
+        self.known = places
+        covariance = self.covariances(places, places)
+        covariance[np.diag_indices_from(covariance)] += self.noise
+        self.root, inverse, _ = _inverted(covariance)
+        self.centre, self.loads, self.variance = _loads(inverse, targets)
 
     def posterior(self, rows: Rows) -> Posterior:
         """What is believed of genomes."""
@@ -158,11 +160,11 @@ class Posterior:
 class _Lessons:
     """What was measured, with the distances of all pairs by trait."""
 
-    def __init__(self, embed: Embedding, rows: Rows, targets: Array) -> None:
-        self.places, self.targets = embed(rows), targets
-        columns = [self.places[:, embed.traits == trait] for trait in range(embed.count)]
-        self._apart = np.array([_squares(one, one) for one in columns]).reshape(-1, len(rows), len(rows))
-        self._products = self.places @ self.places.T / embed.norm
+    def __init__(self, embed: Embedding, places: Array, targets: Array) -> None:
+        self.targets = targets
+        columns = [places[:, embed.traits == trait] for trait in range(embed.count)]
+        self._apart = np.array([_squares(one, one) for one in columns]).reshape(-1, len(places), len(places))
+        self._products = places @ places.T / embed.norm
 
     def covariance(self, scales: Array) -> tuple[Array, Array]:
         """``(n, n)`` with noise, and its slope by the squared distance."""
@@ -185,8 +187,10 @@ class _Lessons:
 
 def _inverted(covariance: Array) -> tuple[Array, Array, float]:
     """The inverse of the Cholesky factor, the inverse itself, and half the logarithm of the determinant."""
+    from scipy.linalg.lapack import dtrtri  # noqa: PLC0415 - scipy costs a quarter of a second, needed only here
+
     lower = np.linalg.cholesky(covariance)
-    root = np.linalg.inv(lower)
+    root, _ = dtrtri(lower, lower=1)
     return root, root.T @ root, float(np.log(np.diag(lower)).sum())
 
 

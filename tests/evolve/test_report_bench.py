@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from planted_bench import LEADER, MACHINE, OPENBLAS, PROBLEM, SPEEDUPS, measured
 from evolve.bench import Results
 from evolve.errors import EvolveError
 from evolve.repeats import repeats
+from evolve.report import bench as report_bench
 from evolve.report import pyperf, roofline
 from evolve.report.bench import markdown, plain, text
 from evolve.store import Machine, open_store
@@ -66,6 +68,14 @@ def test_champions_stand_against_all_opponents(results):
         "vs plain loop": "20.0x [19.0, 21.0]",
         "vs numpy": "1.05x [1.01, 1.09]",
     }
+
+
+def test_what_the_next_ten_per_cent_would_take_stands_below_where_it_is_known(results, monkeypatch):
+    monkeypatch.setattr(report_bench.kernels, "get", lambda name: SimpleNamespace(left=f"{name} waits for loads."))
+    champions = markdown(results).partition("## Champions")[2].partition("\n## ")[0]
+    assert "What the next 10 % would take:\n\n- matmul: matmul waits for loads." in champions
+    monkeypatch.setattr(report_bench.kernels, "get", lambda _name: SimpleNamespace(left=""))
+    assert "next 10 %" not in markdown(results)
 
 
 def test_how_it_was_measured_is_said_in_figures_of_the_measurement(results):

@@ -102,7 +102,9 @@ def test_the_slope_is_that_of_the_evidence():
 
     known = rows(MIXED, 30)
     surrogate = Surrogate(Embedding(MIXED))
-    lessons = _Lessons(surrogate.embed, known, (height(known) - height(known).mean()) / height(known).std())
+    lessons = _Lessons(
+        surrogate.embed, surrogate.embed(known), (height(known) - height(known).mean()) / height(known).std()
+    )
     at = surrogate.scales + 0.3
     _, slope = lessons.evidence(at)
     for k, expected in enumerate(slope):
