@@ -66,26 +66,26 @@ class Standard:
         return Request(self.kernel, size, self.dtype, self.threads, Budget.parse(self.budget), SEED, name=self.name)
 
 
-_SQUARES = {"256": "3m", "512": "5m", "1024": "10m", "2048": "10m"}
+_SQUARES = {"256": "2m", "512": "3m", "1024": "5m", "2048": "7m"}
 """Time for matrices of these extents: plain loops of the large ones take seconds a call."""
 _DEFAULT_SIZES = (
-    ("matmul_batched", "float64", "3m"),
-    ("matmul_batched", "float32", "3m"),
-    ("matvec", "float64", "10m"),
+    ("matmul_batched", "float64", "2m"),
+    ("matmul_batched", "float32", "2m"),
+    ("matvec", "float64", "8m"),
     ("attention", "float32", "5m"),
-    ("attention_causal", "float32", "5m"),
+    ("attention_causal", "float32", "4m"),
     ("conv2d", "float32", "5m"),
     ("layernorm", "float32", "3m"),
-    ("rmsnorm", "float32", "3m"),
-    ("jacobi2d", "float64", "5m"),
-    ("nbody", "float32", "3m"),
+    ("rmsnorm", "float32", "2m"),
+    ("jacobi2d", "float64", "4m"),
+    ("nbody", "float32", "2m"),
     ("black_scholes", "float64", "3m"),
-    ("spmv", "float64", "3m"),
-    ("spmv_powerlaw", "float64", "3m"),
-    ("spmv_mesh", "float64", "3m"),
+    ("spmv", "float64", "2m"),
+    ("spmv_powerlaw", "float64", "2m"),
+    ("spmv_mesh", "float64", "2m"),
     ("fft", "float64", "5m"),
     ("surrogate_predict", "float64", "3m"),
-    ("dominance", "float64", "3m"),
+    ("dominance", "float64", "2m"),
     ("novelty", "float64", "3m"),
     ("bootstrap", "float64", "3m"),
 )
@@ -97,7 +97,7 @@ def _of_default_size(kernel: str, dtype: str, budget: str) -> Standard:
 
 
 STANDARD = (
-    Standard("bench-triad-float64-64MiB", "triad", str(64 * 2**20 // 8), "float64", "3m"),
+    Standard("bench-triad-float64-64MiB", "triad", str(64 * 2**20 // 8), "float64", "2m"),
     Standard("bench-softmax-float32-1024", "softmax", "1024", "float32", "3m"),
     Standard("bench-transpose-float32-4096", "transpose", "4096", "float32", "3m"),
     *(
