@@ -116,7 +116,7 @@ _PROVEN = {"verify_s": _is_quantity, "max_error": _is_quantity}
 _SHAPES: dict[str, _Check] = {
     "compile": _with(build_s=_is_quantity),
     "build": _with(build_s=_is_quantity, **_PROVEN),
-    "try": _with(**_PROVEN),
+    "try": _with(call_s=_is_time, **_PROVEN),
     "race": _with(
         seconds=_list_of(_list_of(_is_time)),
         loops=_is_count,

@@ -74,6 +74,11 @@ def source_of(task: Task, schedule: Schedule) -> Source:
     return _shared(task, specialise(task.definition.template(schedule), schedule, task.dtype))
 
 
+def plain_source_of(task: Task) -> Source:
+    """The specialised source of the fixed before: the plain loop that a user would write, shared as any schedule is."""
+    return _shared(task, specialise(task.definition.baseline, {}, task.dtype))
+
+
 def _shared(task: Task, source: Source) -> Source:
     return parallel_of(source, task.definition.split or (), task.threads)
 
@@ -85,8 +90,8 @@ def of_schedule(folder: SourceFolder, source: Source, schedule: Schedule) -> Con
 
 
 def of_baseline(folder: SourceFolder, task: Task) -> Contestant:
-    """The fixed before: the plain loop that a user would write, shared by threads as any schedule is."""
-    source = _shared(task, specialise(task.definition.baseline, {}, task.dtype))
+    """The contestant of the fixed before, its source written."""
+    source = plain_source_of(task)
     return Contestant(folder.write(source), driver=_written_driver(folder, source))
 
 

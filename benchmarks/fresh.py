@@ -17,7 +17,7 @@ from benchmarks.audit import UnseenError, audit
 from benchmarks.contestant import Contestant
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.harness import Harness
-from benchmarks.inference import Estimate, hierarchical_speedup, repeat_interval
+from benchmarks.inference import Estimate, Medians, hierarchical_speedup, numpy_medians, repeat_interval
 from benchmarks.launch import Launch, fresh_build
 from benchmarks.outcome import Samples
 from benchmarks.race import Rules
@@ -26,6 +26,9 @@ LAUNCHES = 10
 SLOW_S = 1.0
 SLOW_LAUNCHES = 5
 """Launches for an opponent that takes ``SLOW_S`` a call or more: many times slower, it needs no fine figure."""
+SLOWEST_S = 20.0
+LEAST_LAUNCHES = 2
+"""For one that takes ``SLOWEST_S`` a call: fewer support no interval. The plain product of 2048 x 2048 takes 61 s."""
 
 AGAINST_PEER = Rules(most_rounds=30, least_rounds=6, most_s=1.0, may_drop=False)
 AGAINST_PLAIN = Rules(most_rounds=30, least_rounds=2, most_s=1.0, may_drop=False)
@@ -48,7 +51,8 @@ class Opponent:
 
     def takes_part(self, launch: int) -> bool:
         """Whether it is raced in a launch, counted from 0."""
-        return self.call_s < SLOW_S or launch < SLOW_LAUNCHES
+        most = SLOW_LAUNCHES if self.call_s < SLOWEST_S else LEAST_LAUNCHES
+        return self.call_s < SLOW_S or launch < most
 
 
 @dataclass(frozen=True)
@@ -79,16 +83,14 @@ class Fresh:
         flags = [flag for launches in self.samples.values() for one in launches for flag in one.conditions.flags]
         return {flag: flags.count(flag) for flag in sorted(set(flags))}
 
-    def confidence(self, rng: np.random.Generator) -> dict[str, Estimate]:
+    def confidence(self, rng: np.random.Generator, medians: Medians = numpy_medians) -> dict[str, Estimate]:
         """t_opponent / t_contestant by opponent, with the interval for the truth of this session."""
-        return {
-            name: hierarchical_speedup([(launch.candidate_s, launch.incumbent_s) for launch in launches], rng)
-            for name, launches in self.samples.items()
-        }
+        sides = {name: [(one.candidate_s, one.incumbent_s) for one in found] for name, found in self.samples.items()}
+        return {name: hierarchical_speedup(launches, rng, medians=medians) for name, launches in sides.items()}
 
-    def speedups(self, rng: np.random.Generator) -> dict[str, Estimate]:
+    def speedups(self, rng: np.random.Generator, medians: Medians = numpy_medians) -> dict[str, Estimate]:
         """t_opponent / t_contestant by opponent, with the interval in which a repeat of all launches will find it."""
-        return {name: repeat_interval(estimate) for name, estimate in self.confidence(rng).items()}
+        return {name: repeat_interval(estimate) for name, estimate in self.confidence(rng, medians).items()}
 
 
 def against(

@@ -7,6 +7,7 @@ for Wilcoxon), it is exact at any count, and it needs no seed (martinus/nanobenc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+Medians = Callable[["NDArray[np.float64]", "NDArray[np.int32]"], "NDArray[np.float64]"]
+"""``(resamples,)`` medians: of values, ``(n,)``, and of which of them each resample draws, ``(resamples, n)``."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,19 @@ def exponential(estimate: Estimate) -> Estimate:
     return Estimate(float(centre), float(low), float(high), estimate.level)
 
 
+def numpy_medians(values: NDArray[np.float64], draws: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Medians of resamples by NumPy, see ``Medians``."""
+    medians: NDArray[np.float64] = np.median(values[draws], axis=1)
+    return medians
+
+
 def hierarchical_speedup(
-    launches: Sequence[tuple[Any, Any]], rng: np.random.Generator, *, level: float = 0.95, resamples: int = 2000
+    launches: Sequence[tuple[Any, Any]],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    medians: Medians = numpy_medians,
 ) -> Estimate:
     """Speedup over several launches: the spread between processes is part of the interval, as it is larger than theirs.
 
@@ -154,6 +169,7 @@ def hierarchical_speedup(
         rng: source of the resampling.
         level: probability that the interval holds the truth.
         resamples: bootstrap draws.
+        medians: who computes those of rounds; the same numbers, sooner or later.
 
     Raises:
         ValueError: no launches, a launch without rounds, or ``level`` outside (0, 1).
@@ -164,7 +180,7 @@ def hierarchical_speedup(
     centre = float(np.median([np.median(rounds) for rounds in ratios]))
     if len(ratios) == 1:
         return exponential(Estimate(centre, -math.inf, math.inf, level))
-    drawn = np.median(_resampled_medians(ratios, rng, resamples), axis=1)
+    drawn = np.median(_resampled_medians(ratios, rng, resamples, medians), axis=1)
     ends = centre + expansion(len(ratios), level) * (np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]) - centre)
     return exponential(Estimate(centre, float(ends[0]), float(ends[1]), level))
 
@@ -178,16 +194,17 @@ def expansion(launches: int, level: float) -> float:
 
 
 def _resampled_medians(
-    ratios: Sequence[NDArray[np.float64]], rng: np.random.Generator, resamples: int
+    ratios: Sequence[NDArray[np.float64]], rng: np.random.Generator, resamples: int, medians: Medians
 ) -> NDArray[np.float64]:
     """``(resamples, n_launches)`` medians of resampled rounds of resampled launches."""
     chosen = rng.integers(len(ratios), size=(resamples, len(ratios)))
-    medians = np.empty(chosen.shape)
+    found = np.empty(chosen.shape)
     for launch, rounds in enumerate(ratios):
         where = chosen == launch
-        draws = rng.integers(len(rounds), size=(int(where.sum()), len(rounds)))
-        medians[where] = np.median(rounds[draws], axis=1)
-    return medians
+        if where.any():
+            draws = rng.integers(len(rounds), size=(int(where.sum()), len(rounds)))
+            found[where] = medians(rounds, draws.astype(np.int32))
+    return found
 
 
 def launches_estimate(builds: Sequence[Sequence[float]], miss: float = 0.025) -> Estimate:

@@ -102,8 +102,9 @@ class Measured(Outcome):
     Attributes:
         time_s: median seconds per call.
         log_ratio: median of ln(t_incumbent / t_candidate): above 0 it is faster than the incumbent.
-        low: lower end of the 95 % sign-test interval of ``log_ratio``; -inf with fewer than 6 rounds.
-        high: upper end; inf with fewer than 6 rounds.
+        low: lower end of the 95 % sign-test interval of ``log_ratio``; -inf with fewer than 6 rounds, unless the gain
+            is beyond any doubt (``judge``).
+        high: upper end; inf where ``low`` is -inf.
         samples: what that was calculated from.
         max_error: largest elementwise error found, relative to the tolerance (1 is the limit).
     """

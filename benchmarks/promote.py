@@ -36,7 +36,7 @@ import numpy as np
 from benchmarks.conditions import disturbances
 from benchmarks.contestant import Contestant
 from benchmarks.exchange import ContestantFailedError
-from benchmarks.fresh import new_seed
+from benchmarks.fresh import SLOWEST_S, new_seed
 from benchmarks.harness import Harness
 from benchmarks.inference import Estimate, launches_estimate, log_ratios
 from benchmarks.launch import Launch, fresh_build
@@ -73,12 +73,15 @@ class Terms:
     Attributes:
         spread: what this machine takes two equals to differ by, as the A/A test finds it: 0.02 is 2 %.
         baseline_s: seconds a call of the baseline, roughly; 0 where it is known to be short.
+        known_gain: ln t_baseline / t_first as the search raced them, for a baseline that takes ``SLOWEST_S`` a call: it
+            is not timed again where that gain is beyond doubt.
         rings: launches of each build.
         builds: fresh builds.
     """
 
     spread: float = 0.0
     baseline_s: float = 0.0
+    known_gain: float = 0.0
     rings: int = RINGS
     builds: int = BUILDS
 
@@ -86,6 +89,11 @@ class Terms:
     def least_gain(self) -> float:
         """What a finalist must gain at least, in the unit of a speedup less 1."""
         return max(LEAST_GAIN, self.spread)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the first finalist's gain over the baseline is as good as known."""
+        return self.baseline_s >= SLOWEST_S and self.known_gain > math.log(Rules.ruinous)
 
 
 @dataclass(frozen=True)
@@ -261,6 +269,8 @@ class _Trial:
         return launches_estimate(builds, EARLY_MISS / len(self.finalists)).low > math.log1p(self.terms.least_gain)
 
     def over_slow(self, process: Launch, contestant: Contestant) -> float:
+        if self.terms.is_settled:
+            return self.terms.known_gain
         samples = process.pair(contestant, self.harness.baseline, SLOW_ROUNDS)
         assert samples is not None
         self.note(samples.conditions)

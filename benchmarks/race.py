@@ -51,6 +51,11 @@ class Rules:
         clear: one whose interval lies above this factor has won; the small gains need all the rounds.
         most_s: no block begins after so many seconds, once there are ``least_rounds``.
         may_drop: end early for a candidate that will not win; off for what is reported.
+        patience_s: after so many seconds it is over, however few rounds there were: whose call takes a minute is known
+            well enough by one.
+        futile: share of ``most_rounds`` from which on one whose middle is below the incumbent is dropped: a gain left
+            to find would be under the noise.
+        sample_s: a sample lasts at least so long.
     """
 
     most_rounds: int = 30
@@ -60,6 +65,9 @@ class Rules:
     clear: float = 1.1
     most_s: float = 4.0
     may_drop: bool = True
+    patience_s: float = 30.0
+    futile: float = 0.5
+    sample_s: float = SAMPLE_S
 
 
 @dataclass(frozen=True)
@@ -99,14 +107,13 @@ def is_decided(ratios: Sequence[float], rules: Rules) -> bool:
     if low > math.log(rules.clear):
         return True
     slower = high < 0
-    # half of the rounds seen and the middle still below the incumbent: a gain left to find would be under the noise
-    no_gain = rounds >= rules.most_rounds // 2 and low < 0 and float(np.median(ratios)) < 0
+    no_gain = rounds >= int(rules.futile * rules.most_rounds) and low < 0 and float(np.median(ratios)) < 0
     return slower or no_gain
 
 
-def loops_for(call_s: float) -> int:
-    """Calls in a sample, so that it lasts at least ``SAMPLE_S``; the same for all sides."""
-    return max(1, min(MOST_LOOPS, math.ceil(SAMPLE_S / max(call_s, 1e-9))))
+def loops_for(call_s: float, sample_s: float = SAMPLE_S) -> int:
+    """Calls in a sample, so that it lasts at least ``sample_s``; the same for all sides."""
+    return max(1, min(MOST_LOOPS, math.ceil(sample_s / max(call_s, 1e-9))))
 
 
 def warm_up(sides: Sequence[Sampler]) -> float:
@@ -145,8 +152,10 @@ def race(
         under_way.round(order)
         rounds = len(under_way.seconds[0])
         is_whole = rounds % len(sides) == 0
-        is_late = rounds >= rules.least_rounds and is_whole and time.perf_counter() - start > rules.most_s
-        if is_late or is_decided(log_ratios(under_way.seconds[0], under_way.seconds[1]).tolist(), rules):
+        taken_s = time.perf_counter() - start
+        is_late = rounds >= rules.least_rounds and is_whole and taken_s > rules.most_s
+        is_over = is_late or taken_s > rules.patience_s
+        if is_over or is_decided(log_ratios(under_way.seconds[0], under_way.seconds[1]).tolist(), rules):
             break
     return Raced(under_way.seconds, under_way.loops, under_way.contended, under_way.retakes)
 

@@ -120,13 +120,15 @@ def compared(
     block = partial(_block, sides, rules.rounds)
     until_s = time.monotonic() + PATIENCE_S
 
-    def is_usual(frozen_per_s: float) -> bool:
-        return usual_per_s == 0 or abs(math.log(frozen_per_s / usual_per_s)) <= NEAR_USUAL
-
     def counts(frozen_per_s: float) -> bool:
-        return is_usual(frozen_per_s) or time.monotonic() > until_s
+        return is_usual(frozen_per_s, usual_per_s) or time.monotonic() > until_s
 
     return until_known(lambda: _compared(block, rules, between, counts), lambda found: found.width, rules)
+
+
+def is_usual(per_s: float, usual_per_s: float) -> bool:
+    """Whether a rate is near enough to the usual one; whatever it is where that is 0."""
+    return usual_per_s == 0 or abs(math.log(per_s / usual_per_s)) <= NEAR_USUAL
 
 
 def _compared(

@@ -12,7 +12,7 @@ import itertools
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -139,14 +139,14 @@ class Worker:
         return {"texts": texts(self.loader.folder, request["candidate"].handle)}
 
     def do_try(self, request: Mapping[str, Any]) -> Answer:
-        """Prove a contestant on the first case; says how long that took."""
+        """Prove a contestant on the first case; says how long that took, and its one call."""
         contestant = request["candidate"]
         self.cases[0].freeze()
-        call = self.loader.call(contestant, self.cases[0])
+        call = _Clocked(self.loader.call(contestant, self.cases[0]))
         start = time.perf_counter()
         with deadline(request["limit_s"]):
             worst = self.cases[0].verify(call)
-        return {"max_error": worst, "verify_s": time.perf_counter() - start}
+        return {"max_error": worst, "verify_s": time.perf_counter() - start, "call_s": call.seconds}
 
     def do_race(self, request: Mapping[str, Any]) -> Answer:
         """Time proven contestants against each other, then prove the first of them again, and on other inputs."""
@@ -155,8 +155,9 @@ class Worker:
         start, before = time.perf_counter(), self.watch.look()
         with deadline(request["limit_s"]), _alone(self.task.threads), _no_collection():
             track = Track(self.loader, timed, request["contestants"], self.rng)
-            is_parallel = self.task.threads > 1
-            raced = race(track.sides, loops_for(track.call_s), request["rules"], self.rng, is_parallel=is_parallel)
+            is_parallel, rules = self.task.threads > 1, request["rules"]
+            loops = loops_for(track.call_s, rules.sample_s)
+            raced = race(track.sides, loops, rules, self.rng, is_parallel=is_parallel)
             if raced.loops > 1:
                 track.spot_check(float(np.median(raced.seconds[0])))
         sampled_s = sum(map(sum, raced.seconds)) * raced.loops
@@ -200,6 +201,18 @@ class Worker:
                 for _ in itertools.repeat(None, request["calls"]):
                     function(*arguments)
         return {"calls": request["calls"]}
+
+
+class _Clocked:
+    """A call that knows how long it took."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call, self.seconds = call, 0.0
+
+    def __call__(self) -> None:
+        start = time.perf_counter()
+        self._call()
+        self.seconds = time.perf_counter() - start
 
 
 @contextlib.contextmanager

@@ -17,13 +17,15 @@ from benchmarks.contestant import Task
 from evolve.errors import EvolveError, UsageError
 from evolve.paths import cache_folder, data_folder, source_folder
 from evolve.repeats import Repeats, repeats
+from evolve.sheet import read_json, read_sheet
+from evolve.store import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from evolve.machines import Here
     from evolve.sheet import Leader, Problem, Sheet
-    from evolve.store import Machine, Run, Store
+    from evolve.store import Run, Store
 
 SUITES = Path(benchmarks.__file__).parent / "suites"
 
@@ -92,6 +94,17 @@ class Results:
     def suites(self) -> Mapping[str, Any]:
         """The JSON of pytest-benchmark."""
         return self.measured.suites
+
+
+def read_results(path: Path) -> Results:
+    """What a file says that was saved before; it says nothing of the runs behind its champions.
+
+    Raises:
+        UsageError, CheckFailedError: see ``evolve.sheet.read_sheet``.
+    """
+    profile = read_sheet(path).profile
+    machine = Machine(profile.machine, profile.fingerprint)
+    return Results(machine, profile.ceilings.get("best", {}), Measured(read_json(path), path), ())
 
 
 def champion_runs(store: Store, runs: Iterable[Run], machine: str, request: Request) -> list[Run]:

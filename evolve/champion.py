@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from benchmarks.inference import Estimate, speedup_estimate
+from benchmarks.inference import Estimate, exponential
 from benchmarks.outcome import Measured
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Title:
         wins = is_right and record.outcome.low > 0 and record.outcome.log_ratio > LEAST_GAIN
         if not wins:
             return self
-        samples = record.outcome.samples
-        first = speedup_estimate(samples.candidate_s, samples.incumbent_s) if self.individual is None else None
-        return Title(individual, self.fitness + record.outcome.log_ratio, first, self.most_error)
+        raced = Estimate(record.outcome.log_ratio, record.outcome.low, record.outcome.high)
+        first = exponential(raced) if self.individual is None else None
+        return Title(individual, self.fitness + raced.estimate, first, self.most_error)
 
     def confirmed(self, checkpoint: Checkpoint) -> Title:
         """The title with its holder measured against the baseline."""

@@ -16,13 +16,14 @@ import numba
 import numpy as np
 
 import kernels
-from benchmarks.contestant import source_of
+from benchmarks.contestant import plain_source_of, source_of
+from kernels.language import Schedule
 from kernels.language.build import compiled_of
 from kernels.language.image import LOADED_S
 
 if TYPE_CHECKING:
     from benchmarks.contestant import Task
-    from kernels.language import Compiled, Schedule, Source, SourceFolder
+    from kernels.language import Compiled, Source, SourceFolder
     from kernels.language.image import Image
 
 _FORMAT = 1
@@ -103,8 +104,20 @@ class Made:
         module = sys.modules.get(f"kernels.{task.kernel}")
         if getattr(module, "KERNEL", None) is not task.definition or not _is_as_loaded():
             return None
-        told: Any = [library(), task.kernel, task.dtype, task.threads, sorted(self.schedule.items())]
+        values = sorted(self.schedule.items()) or type(self).__name__
+        told: Any = [library(), task.kernel, task.dtype, task.threads, values]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+class MadePlain(Made):
+    """The compiled code of a kernel's plain loop, which has no schedule."""
+
+    def __init__(self, task: Task, folder: SourceFolder) -> None:
+        super().__init__(task, Schedule({}), folder)
+
+    @functools.cached_property
+    def _source(self) -> Source:
+        return plain_source_of(self._task)
 
 
 @functools.cache

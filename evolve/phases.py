@@ -60,11 +60,11 @@ class Load:
     """How busy the cores are while sources are built: wall seconds of that, and processor seconds meanwhile.
 
     Args:
-        builders_cpu_s: processor seconds that the build workers have taken so far.
+        children_cpu_s: processor seconds that all child processes have taken so far.
     """
 
-    def __init__(self, builders_cpu_s: Callable[[], float]) -> None:
-        self._builders_cpu_s = builders_cpu_s
+    def __init__(self, children_cpu_s: Callable[[], float]) -> None:
+        self._children_cpu_s = children_cpu_s
         self._spent = dict.fromkeys(BUILDING, 0.0)
 
     @contextmanager
@@ -84,4 +84,4 @@ class Load:
         return spent
 
     def _processor_s(self) -> float:
-        return time.process_time() + self._builders_cpu_s()
+        return time.process_time() + self._children_cpu_s()

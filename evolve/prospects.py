@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from evolve.tracker.gain import Gain
 
 
+_RENEWED = 1.05
+"""Of a long run, so many times as many evaluations are known when its prospect is worked out anew."""
+
+
 @dataclass(frozen=True)
 class Prospect:
     """How a run stands to luck, and to its own future.
@@ -31,9 +35,6 @@ class Prospect:
     luck: NullPoint | None = None
     search: float = math.nan
     gain: Gain | None = None
-
-
-_RENEWED = 1.05
 
 
 class Prospects:

@@ -14,6 +14,7 @@ from benchmarks.fresh import AGAINST_PEER, AGAINST_PLAIN, LAUNCHES, Fresh, Oppon
 from benchmarks.harness import Plan
 from benchmarks.machine import fingerprint
 from benchmarks.promote import Finalist, Promotion, Terms, promote
+from evolve.engine.judging import medians
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now
 from kernels.language import Schedule
@@ -63,7 +64,7 @@ def publish_briefly(session: Session, launches: int) -> None:
     plan = _plan(session, incumbent)
     assert plan.contestant is not None
     fresh = _fresh(session, plan.contestant, launches)
-    gain = fresh.speedups(np.random.default_rng(session.run.seed))[PLAIN]
+    gain = fresh.speedups(np.random.default_rng(session.run.seed), medians)[PLAIN]
     is_faster = {"is_promoted": gain.low > 1, "least_gain": 0.0, "flags": fresh.flags, "decisions": []}
     keep(session, incumbent, plan, fresh, is_faster)
 
@@ -87,7 +88,8 @@ def _promotion(session: Session, finalists: list[Individual]) -> Promotion:
     def say(launch: int, of: int) -> None:
         session.show("publish", f"promotion: {len(finalists)} finalists, launch {launch} of {of} at most")
 
-    return promote(session.harness, entered, Terms(session.around.spread, _baseline_s(session)), say)
+    terms = Terms(session.around.spread, _baseline_s(session), session.title.fitness)
+    return promote(session.harness, entered, terms, say)
 
 
 def _ranked(finalists: list[Individual], promotion: Promotion) -> list[Individual]:
@@ -109,8 +111,8 @@ def keep(session: Session, champion: Individual, plan: Plan, fresh: Fresh, promo
         promotion: why it is the champion: ``is_promoted``, ``least_gain``, ``flags`` at least.
     """
     assert plan.contestant is not None
-    speedups = fresh.speedups(np.random.default_rng(session.run.seed))
-    confidence = fresh.confidence(np.random.default_rng(session.run.seed))
+    speedups = fresh.speedups(np.random.default_rng(session.run.seed), medians)
+    confidence = fresh.confidence(np.random.default_rng(session.run.seed), medians)
     claim = assembly.claim_of(session.task, plan.contestant, fingerprint())
     estimate, bound = np.exp(champion.fitness or 0.0), session.around.bound
     details = {

@@ -20,6 +20,7 @@ from evolve.machines import described, known_machine, profile_of
 from evolve.paths import source_folder
 from evolve.progress import Observer, Progress, StopRequest
 from evolve.publish import publish
+from evolve.racing import rules_for
 from evolve.search.protocol import CONTROL_SHARE, PATIENCE
 from evolve.session import Session, Surroundings
 from evolve.store import Loop, Run, RunSpec, Store
@@ -112,7 +113,7 @@ def start(
         EvolveError: another run measures on this machine, a folder or the store cannot be written, …
     """
     _check(request)
-    spec = _spec(request, known_machine(store).id)
+    spec = spec_of(request, known_machine(store).id)
     with admission.lock(f"run of {request.kernel}"):
         ground = _prepared(store, spec, observer, admission)
         run = store.create_run(spec)
@@ -121,7 +122,8 @@ def start(
     return run
 
 
-def _spec(request: Request, machine: str) -> RunSpec:
+def spec_of(request: Request, machine: str) -> RunSpec:
+    """What the store is told of a run that is asked for."""
     return RunSpec(
         kernel=request.kernel,
         size=request.size,
@@ -203,7 +205,7 @@ def _carry_on(store: Store, run: Run, ground: Ground, observer: Observer, ending
     with (
         _events(store, run),
         stop.on_interrupt(),
-        Harness(ground.task, folder, survey.bounds.reject.time_s) as harness,
+        Harness(ground.task, folder, survey.bounds.reject.time_s, rules_for(run)) as harness,
     ):
         around = Surroundings(
             store, harness, survey.bounds.efficiency, observer, stop, survey, spread=ground.gate.spread

@@ -18,6 +18,7 @@ import numpy as np
 
 import kernels
 from benchmarks.outcome import Measured, Samples
+from evolve.budget import Budget
 from evolve.report.quantities import clock
 from evolve.search import make
 from evolve.search.alphabet import Alphabet
@@ -25,7 +26,7 @@ from evolve.search.genetic import Genetic
 from evolve.search.protocol import Result
 from evolve.search.settings import Settings
 from evolve.search.testing import search
-from evolve.store import PHASES, Batch, Evaluation, Machine, OutcomeRecord, RunSpec, Store, open_store, utc_now
+from evolve.store import PHASES, Batch, Evaluation, Machine, OutcomeRecord, Store, open_store, utc_now
 from kernels.language.space import Schedule, Space, choice, flag, integer, permutation, power_of_two
 
 Say = Callable[[str], None]
@@ -222,21 +223,12 @@ def stored(evaluations: int) -> Stored:
 
 
 def _fill(store: Store, evaluations: int) -> None:
+    from evolve.run import Request, spec_of  # noqa: PLC0415 - after the long run, whose memory it would take
+
     store.add_machine(Machine("planted", {}))
-    run = store.create_run(
-        RunSpec(
-            kernel="matmul",
-            size=(512, 512, 512),
-            dtype="float64",
-            threads=1,
-            strategy="genetic",
-            control_share=0.15,
-            seed=0,
-            budget=f"{evaluations}evals",
-            batch_size=_STORE_BATCH,
-            machine="planted",
-        )
-    )
+    budget = Budget.parse(f"{evaluations}evals")
+    asked = Request("matmul", (512, 512, 512), "float64", 1, budget, 0, batch_size=_STORE_BATCH)
+    run = store.create_run(spec_of(asked, "planted"))
     space, rng = kernels.get("matmul").space, np.random.default_rng(0)
     for batch, first in enumerate(range(1, evaluations + 1, _STORE_BATCH)):
         numbers = range(first, min(first + _STORE_BATCH, evaluations + 1))

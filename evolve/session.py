@@ -18,6 +18,7 @@ from evolve.accuracy import most_error
 from evolve.budget import Budget
 from evolve.champion import title_of
 from evolve.checkpoint import is_due, measured
+from evolve.deployed import engine_of
 from evolve.early import has_gone_flat
 from evolve.errors import EvolveError, Interrupted
 from evolve.phases import Load, Phases
@@ -74,9 +75,14 @@ class Session:
         self.store, self.harness = around.store, around.harness
         self.budget = Budget.parse(run.budget)
         self.phases = Phases(self.store.phases(run.id))
-        self.load = Load(lambda: self.harness.builders_cpu_s)
+        self.load = Load(lambda: self.harness.children_cpu_s)
         self.strategy = make(
-            run.strategy, self.task.definition.space, np.random.default_rng(run.seed), run.control_share, start_of(run)
+            run.strategy,
+            self.task.definition.space,
+            np.random.default_rng(run.seed),
+            run.control_share,
+            start_of(run),
+            engine=engine_of(self.store, run),
         )
         self.individuals = self.store.individuals(run.id)
         checkpoints = self.store.checkpoints(run.id)
@@ -86,6 +92,7 @@ class Session:
         self.counts = Counter(self.store.counts(run.id))
         self.history: list[float] = []
         self._numbers = {Schedule(i.evaluation.schedule): i.evaluation.number for i in reversed(self.individuals)}
+        self._plans: dict[Schedule, Plan] = {}
         self.prospects = Prospects()
         self._incumbent: Incumbent | None = None
         self._noisy: list[tuple[Evaluation, Built, Noisy]] = []
@@ -133,6 +140,7 @@ class Session:
         index = 1 + self.individuals[-1].evaluation.batch if self.individuals else 0
         with self.phases.phase("build"), self.load.building():
             plans = [self.harness.plan(proposal.schedule) for proposal in proposals]
+        self._plans = {plan.schedule: plan for plan in plans}
         evaluations = self._evaluations(index, proposals, plans)
         self.store.add_batch(Batch(self.run.id, index, utc_now()), evaluations)
         for evaluation in evaluations:
@@ -186,11 +194,16 @@ class Session:
         todo = [e for e in evaluations if e.duplicate_of is None and self._individual(e).record is None]
         self.show("search", f"building {len(todo)} schedules")
         with self.phases.phase("build"), self.load.building():
-            plans = {self.harness.plan(Schedule(e.schedule)): e for e in todo}
+            plans = {self._plan(e): e for e in todo}
             built = {plans[b.plan].number: b for b in self.harness.build(list(plans))}
         is_whole = self._race([(evaluation, built[evaluation.number]) for evaluation in todo])
         self._retry()
         return is_whole
+
+    def _plan(self, evaluation: Evaluation) -> Plan:
+        """What was planned when it was asked for; anew in a run that is resumed within a batch."""
+        schedule = Schedule(evaluation.schedule)
+        return self._plans.get(schedule) or self.harness.plan(schedule)
 
     def _race(self, todo: Sequence[tuple[Evaluation, Built]]) -> bool:
         """Measure one after the other; False when the budget ended it midway."""

@@ -66,7 +66,7 @@ class Standard:
         return Request(self.kernel, size, self.dtype, self.threads, Budget.parse(self.budget), SEED, name=self.name)
 
 
-_SQUARES = {"256": "2m", "512": "3m", "1024": "5m", "2048": "7m"}
+_SQUARES = {"256": "2m", "512": "3m", "1024": "5m", "2048": "10m"}
 """Time for matrices of these extents: plain loops of the large ones take seconds a call."""
 _DEFAULT_SIZES = (
     ("matmul_batched", "float64", "2m"),

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 from evolve.errors import EvolveError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 Found = TypeVar("Found")
 
+_kept: list[nullcontext[ProcessPoolExecutor]] = []
+"""Of the blocks that keep their processes, the innermost last."""
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -43,12 +45,30 @@ def spread(function: Callable[[Task], Found], tasks: Sequence[Task], processes: 
     if processes == 1:
         yield from map(function, tasks)
         return
-    with _pool(min(processes, len(tasks) or 1)) as pool:
+    with _kept[-1] if _kept else _pool(min(processes, len(tasks) or 1)) as pool:
         waiting = [pool.submit(function, task) for task in tasks]
         try:
             yield from (one.result() for one in as_completed(waiting))
         except BrokenProcessPool as error:
             raise EvolveError("a worker process died", "out of memory, or killed: see the system's log") from error
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+@contextmanager
+def kept(processes: int) -> Iterator[None]:
+    """Let all that is spread within the block have the same processes: to start some costs a second.
+
+    Args:
+        processes: that share each of its tasks; they are started as they are needed.
+    """
+    with _pool(processes) as pool:
+        _kept.append(nullcontext(pool))
+        try:
+            yield
+        finally:
+            _kept.pop()
 
 
 @contextmanager

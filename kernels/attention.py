@@ -2,15 +2,13 @@
 
 q, k, v, out: (heads, n, depth), float32 or float64, C-contiguous; q and k lie in [-2, 2), v in [0.5, 2). causal: an
 integer; where it is not 0, query i sees keys 0 to i only. 4 heads n^2 depth FLOP in two matrix products, and heads n^2
-exps between them; causal some half of both. Bytes: q, k and v are read and out is written, each once at least. Bound:
-arithmetic, from a depth of some 8 on.
+exps between them; causal some half of both. Each array is moved once. Bound: arithmetic, from a depth of some 8 on.
 Sources: Milakov and Gimelshein, Online normalizer calculation for softmax, 2018; Dao et al., FlashAttention, 2022
 (blocks of keys outermost) and FlashAttention-2, 2023 (blocks of queries outermost).
 
 Queries lie side by side in vectors, in panels of ``vectors * lanes``. A tile of scores has a row for each key, and a
 tile of outputs one for each column of v: both products are rank-1 updates in registers, with numbers of k and v in
-every lane, which are read where they lie. Maxima, exps and sums of a query stay in its lane: nothing is reduced or
-moved across lanes, but that q and out are transposed, panel by panel.
+every lane. Maxima, exps and sums of a query stay in its lane: only q and out are moved across lanes, to transpose them.
 
 Genes, and what they do to the machine:
 - ``offline``: all scores of a panel at once, which may not fit L1; else block after block of keys, and where a maximum
@@ -394,4 +392,8 @@ KERNEL = Kernel(
     verify_sizes=((1, 1, 1), (2, 7, 3), (1, 37, 16), (3, 70, 19), (1, 131, 64)),
     tolerance=tolerance,
     split=("rows", "rows", "rows", "whole", "rows"),
+    left=(
+        "both products run at 200 to 208 GFLOP/s where fused multiply-adds alone ran at 229. Tiles of scores are only "
+        "64 updates long: from depth 128 on the same loops run at 214."
+    ),
 )

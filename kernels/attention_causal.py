@@ -33,4 +33,14 @@ def work(size: Size, dtype: str) -> Work:
     return work_of(size, dtype, size[1] * (size[1] + 1) // 2)
 
 
-KERNEL = replace(ATTENTION, name="attention_causal", doc=__doc__, problem=problem, work=work)
+KERNEL = replace(
+    ATTENTION,
+    name="attention_causal",
+    doc=__doc__,
+    problem=problem,
+    work=work,
+    left=(
+        "as attention, and the diagonal: 0.56 of its time for 0.50 of its pairs, as a panel of 32 queries computes "
+        "all keys that its last one sees; narrower panels load more for each product."
+    ),
+)

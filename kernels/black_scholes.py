@@ -13,10 +13,9 @@ what the terms come to with inputs in [0.5, 2). By d1, with v given, the price's
 in log(spot / strike) is one of 1e-16 in the price, if densities are their own; shared ones take d1 for exact.
 
 Genes, and what they do to the machine:
-- ``normal``: N(-x) = exp(-x^2 / 2) M(x). *rational* has M as a quotient of polynomials of degrees 6 and 7;
-  *short* of the least degrees that are right enough: 2 and 3 in float32, twice 6 in float64; *polynomial* as one of
-  degree ``normal_degree`` in (x - 3) / (x + 3): no quotient less, and more products.
-- ``normal_degree``: in float32; float64 takes 11 more.
+- ``normal normal_degree``: N(-x) = exp(-x^2 / 2) M(x). *rational* has M as a quotient of polynomials of degrees 6 and
+  7; *short* of the least that are right enough: 2 and 3 in float32, twice 6 in float64; *polynomial* as one of that
+  degree (float64: 11 more) in (x - 3) / (x + 3): no quotient less, and more products.
 - ``densities``: *own* takes an exp for each of d1 and d2; *shared* one: spot exp(-d1^2 / 2) is what the discounted
   strike has for d2, if d1 is right.
 - ``divisions``: *merged* divides by a product once where *separate* divides twice: the divider is the slowest unit.
@@ -148,16 +147,14 @@ def quotient(normal: str, dtype: str, which: int) -> tuple[float, ...]:
 
 def tail_coefficients(dtype: str, in_float32: int) -> tuple[float, ...]:
     """Of exp(x^2 / 2) N(-x), in (x - 3) / (x + 3)."""
-    degree = in_float32 + 11 if dtype == "float64" else in_float32
-    end = farthest(dtype)
+    degree, end = in_float32 + 11 * (dtype == "float64"), farthest(dtype)
     return interpolated(scaled_tail, degree, -1.0, (end - _CENTRE) / (end + _CENTRE))
 
 
 def scaled_tail(u: Decimal) -> Decimal:
     """exp(x^2 / 2) N(-x) at x = 3 (1 + u) / (1 - u), by Marsaglia's series (2004) for N(x) - 1/2."""
     x = Decimal(_CENTRE) * (1 + u) / (1 - u)
-    term = total = x
-    n = 1
+    term, total, n = x, x, 1
     while term > total * Decimal("1e-48"):
         n += 2
         term *= x * x / n
@@ -299,9 +296,8 @@ def normal(x: np.ndarray) -> np.ndarray:
 
 def work(size: Size, dtype: str) -> Work:
     """An option's two exps, root and two quotients; fused, 10 of the logarithm and 14 of each normal distribution."""
-    (n,) = size
+    n, item = size[0], item_bytes(dtype)
     operations = {"exp": 2 * n, "sqrt": n, "div": 2 * n, "fma": 38 * n, "mul": 10 * n, "add": 8 * n}
-    item = item_bytes(dtype)
     return Work(operations, (3 * n + 2) * item, n * item)
 
 

@@ -122,7 +122,8 @@ class Kernel:
             itself, unless terms cancel: then what they would be if they did not.
         small: fewer values of some genes, so that some thousand schedules are left, which can all be measured; empty
             where nobody has said which.
-        left: what the next 10 % would take, as measured; "" where nobody knows.
+        left: what the next 10 % would take: where the time goes as far as that was measured, and what measurement would
+            tell the rest; "" where nobody has said.
     """
 
     name: str

@@ -1,12 +1,11 @@
 """conv2d: out <- x * weights, the convolution of neural networks: images NCHW, stride 1, as large as their inputs.
 
 x: (images, channels, height, width), weights: (filters, channels, kernel, kernel), out: (images, filters, height,
-width); float32 or float64, C-contiguous. Padding is what networks call *same*: zeros around x, (kernel - 1) // 2 in
-front of the first row and column and the rest behind the last, so that out is as large as x; what a convolution without
-padding would give is the middle of it. 2 FLOP for each pixel of out, filter, channel and tap that lies inside the
-image, 98 % of all for 64x64 pixels and 3x3 taps. Bytes: x and weights are read and out is written, each once. Bound:
-arithmetic from a few channels on. It counts the products of the definition: Winograd's and Fourier's algorithms, which
-need fewer and are less exact, are not in the space.
+width); float32 or float64, C-contiguous. Padding is what networks call *same*: (kernel - 1) // 2 zeros in front of the
+first row and column and the rest behind the last, so that out is as large as x. 2 FLOP for each pixel of out, filter,
+channel and tap inside the image, 98 % of all for 64x64 pixels and 3x3 taps. Bytes: x and weights are read and out is
+written, each once. Bound: arithmetic from a few channels on, of the definition's products: Winograd's and Fourier's
+algorithms, which need fewer and are less exact, are not in the space.
 
 Three algorithms around one micro-kernel, which keeps a tile of out in registers while it walks channels and taps; the
 weights are first copied into panels. *pixels*: a tile has rows of filters and vectors of pixels; x is read from a band,
@@ -396,4 +395,5 @@ KERNEL = Kernel(
     tolerance=tolerance,
     split=("rows/whole", "whole/rows", "rows/second"),
     small={**_SMALL_TILE, **_SMALL_BLOCKS, "ahead": (0,), "stores": ("ordinary",)},
+    left="nothing where rows fill vectors: 230 GFLOP/s, as fused multiply-adds alone; at 66 pixels 161.",
 )

@@ -11,13 +11,11 @@ Zhang, Tian, Cheng and Jin, An efficient approach to nondominated sorting, 2015 
 A rank is one more than the greatest rank of what dominates: the longest chain of dominance that ends there. Once points
 are in lexicographic order none is dominated by a later one, so one pass over pairs finds all ranks, where fronts taken
 off one by one need a pass each, and lists of who dominates whom the memory of all pairs. Equal points count once.
-Orders that spare pairs (Jensen, 2003; Zhang et al.) branch at every step: they are not in the space, and the bound is
-not theirs.
+Orders that spare pairs (Jensen, 2003; Zhang et al.) branch at every step: neither space nor bound knows of them.
 
 Genes, and what they do to the machine:
-- ``variant``: in lanes lie *later* points, each with a maximum of its own, while one earlier point after the other is
-  broadcast; or *earlier* points, while a few later ones share what is loaded and reduce their maxima over lanes: with
-  two or three objectives, else as *later*.
+- ``variant``: in lanes lie *later* points, each with a maximum of its own, while earlier ones are broadcast one by one;
+  or, with two or three objectives, *earlier* points: a few later ones share what is loaded, and reduce over lanes.
 - ``lanes vectors``: the register tile, and so how many maxima are under way; pairs within a tile are done last.
 - ``rows steps``: of *earlier*, the later points that share a turn; of *later*, the earlier points in one.
 - ``passes bits``: first the points are put in order by so many leading digits of their first objective, of so many bits
@@ -366,11 +364,7 @@ def tolerance(_size: Size, _dtype: str) -> float:
 
 def numpy_pairs() -> Rival:
     """All pairs at once in NumPy: a matrix of who dominates whom."""
-
-    def call(points: np.ndarray, out: np.ndarray) -> None:
-        out[:] = numpy_ranks(points)
-
-    return call
+    return lambda points, out: np.copyto(out, numpy_ranks(points))
 
 
 def variant(_schedule: Schedule) -> Template:

@@ -15,15 +15,13 @@ Genes, and what they do to the machine:
 - ``radix1``, then ``radix2`` to ``radix5``, the last of them again until all is done: the plan. A larger radix means
   fewer passes over the data, and more registers than the CPU may have. Where less is left, the radix is what is left.
   The first pass transposes in registers, so that its radix is at least ``lanes``.
-- ``lanes``: numbers in a vector.
+- ``lanes``: numbers in a vector. Rows shorter than radix1 times lanes are transformed number by number.
 - ``layout``: of numbers between passes. *blocks*: a vector of real parts, one of imaginary parts, by turns; *planes*:
   all real parts, then all imaginary parts, whose rows fall into the same sets of the cache.
 - ``roots``: *derived* loads the first, second, fourth ... power and multiplies by several of these; *powers* loads the
   first alone; *loaded* loads each of them in all passes but the first. Loads against products, and against accuracy.
 - ``between``: results of passes go by turns into *out* and one scratch array, or into *two* scratch arrays.
 - ``fetch ahead``: so many vectors ahead a pass prefetches each of its rows.
-
-Rows shorter than radix1 times lanes are transformed number by number.
 """
 
 from __future__ import annotations
@@ -394,4 +392,8 @@ KERNEL = Kernel(
     tolerance=tolerance,
     scale=scale,
     split=("rows", "whole", "rows"),
+    left=(
+        "four passes take 128 KB each through L2, 2.3 us by its rate, beside 1.6 us of multiplications; radix 16 "
+        "spills. Two passes at a time on columns that fit L1 (Bailey, 1990) would halve the traffic."
+    ),
 )

@@ -378,4 +378,9 @@ KERNEL = Kernel(
         "outer": ("jpi",),
         "rows_inside": (True,),
     },
+    left=(
+        "the register tile's loop runs at 112 to 115 GFLOP/s in float64, two products a cycle at the clock of races; "
+        "of those 5 % at 512^3 and 9 % at 1024^3 are lost to copying b, to rows of a that come from L3, and to the "
+        "result. float32, with half the bytes, is at 90 to 93 % of the bound."
+    ),
 )

@@ -189,4 +189,8 @@ KERNEL = Kernel(
     verify_sizes=((1, 1), (3, 7), (5, 67), (13, 96), (17, 131), (9, 1009)),
     tolerance=tolerance,
     split=("rows", "whole", "rows"),
+    left=(
+        "98 GB/s of the 105 that a copy from and to L3 reaches, with rows of 256 as with rows of 1024, so nothing is "
+        "lost between the passes over a row."
+    ),
 )

@@ -4,8 +4,7 @@ data, indices: (nonzeros,), values and their columns, row after row; indptr: (ro
 long as the matrix has columns; out: (rows,). float32 or float64, indices and indptr int32. Nobody checks the columns
 against x. 2 nonzeros FLOP. Bytes: matrix and x are read and out is written, each once. Bound: memory bandwidth, at 12
 bytes for a float64 nonzero; below that are mispredicted row ends and x, where columns are scattered.
-Problems are square. This one couples neighbours, as finite differences on a line do; ``spmv_powerlaw`` and
-``spmv_mesh`` are the same with other structures.
+Problems are square. This one couples neighbours on a line; ``spmv_powerlaw`` and ``spmv_mesh`` have other structures.
 Sources: Saad, Iterative Methods for Sparse Linear Systems, 2003, 3.4 (the format); Greathouse and Daga, Efficient
 Sparse Matrix-Vector Multiplication on GPUs using the CSR Storage Format, 2014 (*stream*); Kreutzer et al., A Unified
 Sparse Matrix Data Format, 2014 (sorting within windows).
@@ -15,8 +14,7 @@ Genes, and what they do to the machine:
   so that row ends are predicted; *vector* takes ``lanes`` numbers of a row at a time; *stream* writes a block of all
   products into a buffer, without regard to rows, and adds rows from there.
 - ``accumulators``: sums of a row under way; more of them wait less for each other.
-- ``window``: rows that are sorted together.
-- ``block``: products in the buffer, to stay in L1.
+- ``window block``: rows that are sorted together; products in the buffer, to stay in L1.
 - ``lanes``: numbers in a vector: a row's last vector is filled in part.
 - ``numbers``: of x are *looked up* by one load each, or *gathered* by an instruction, which some CPUs are slow at.
 - ``tail``: of a row: *masked* touches none of the next row's numbers; *beyond* reads them and drops their products,
@@ -394,4 +392,8 @@ KERNEL = Kernel(
     tolerance=tolerance,
     split=("whole", "whole", "fence", "whole", "rows"),
     small={"window": (256, 1024, 4096), "block": (256, 1024, 4096), "short": (0, 1, 4, 8), "ahead": (128, 512, 2048)},
+    left=(
+        "a nonzero takes 0.31 ns from caches, and 0.30 by its bytes from memory, which overlap only in part: 0.37 to "
+        "0.41 together; fewer instructions a row would let loads run further ahead."
+    ),
 )

@@ -46,4 +46,9 @@ KERNEL = dataclasses.replace(
     doc=__doc__,
     problem=problem,
     default_size=(1 << 19, 7),
+    left=(
+        "a row takes 2.7 to 2.9 ns from caches, with 7 numbers or 9, and 2.5 by its bytes from memory: 3.6 together. "
+        "Several rows in a vector would spare some, but adding them up apart, as *stream* does, takes over twice as "
+        "long."
+    ),
 )

@@ -318,4 +318,9 @@ KERNEL = Kernel(
     verify_sizes=((1, 1, 1), (3, 14, 2), (7, 33, 5), (17, 129, 3), (13, 301, 16)),
     tolerance=tolerance,
     split=("rows", "whole", "whole", "rows"),
+    left=(
+        "distances run at the rate of fused multiply-adds; root, exp and sum take 0.47 ns a pair beside them, where "
+        "the bound has 0.36. exp by a table, as in black_scholes, would spare four products for 8 pairs: 0.07 ns of "
+        "0.75."
+    ),
 )

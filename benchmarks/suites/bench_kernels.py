@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from threadpoolctl import threadpool_limits
 import kernels
 from benchmarks.contestant import Task, callable_of
 from benchmarks.flush import flusher
+from benchmarks.fresh import SLOWEST_S
 from benchmarks.machine import fingerprint
 from benchmarks.race import loops_for
 from benchmarks.suites.comparison import Other, compare
@@ -87,19 +89,23 @@ def _time(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, recor
     calls = [functools.partial(function, *case.arguments(contestant, which), *extra) for which in range(len(case.sets))]
     # only now: limits do not reach libraries that are loaded later
     with threadpool_limits(entry.task.threads):
-        _prove(entry, case, calls[0], record)
+        proof_s = _prove(entry, case, calls[0], record)
+        if proof_s > SLOWEST_S and not entry.is_leader:
+            record.leave_out(entry, "too slow", f"a call and its proof take {proof_s:.0f} s")
         _pedantic(benchmark, calls, case, timing_s)
         case.check()
 
 
-def _prove(entry: Entry, case: Case, call: Call, record: Record) -> None:
-    """A rival or a guest that is wrong here is left out; what is wrong and ours is a failure."""
+def _prove(entry: Entry, case: Case, call: Call, record: Record) -> float:
+    """A rival or a guest that is wrong here is left out; what is wrong and ours is a failure. Returns its seconds."""
+    began_s = time.perf_counter()
     try:
         case.verify(call)
     except WrongError as error:
         if not entry.is_rival and not entry.is_guest:
             raise
         record.leave_out(entry, "wrong", str(error))
+    return time.perf_counter() - began_s
 
 
 def _pedantic(benchmark: BenchmarkFixture, calls: Sequence[Call], case: Case, timing_s: float) -> None:

@@ -31,7 +31,7 @@ class LeftOut:
         contestant: its name.
         schedule: its values; empty for what has none.
         home: of a guest, the machine where it leads.
-        kind: ``illegal``, ``unavailable``, ``wrong`` or ``failed``.
+        kind: ``illegal``, ``unavailable``, ``wrong``, ``too slow`` or ``failed``.
         reason: in words.
     """
 

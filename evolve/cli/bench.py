@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @options.command("bench", "evolve bench matmul triad --compare")
 @click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
 @click.option("--all", "with_all", is_flag=True, help="All kernels, as where none is named.")
-@click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (two hours).")
+@click.option("--evolve", "is_evolving", is_flag=True, help="First complete the standard runs (three hours).")
 @click.option("--quick", is_flag=True, help="Few samples: to see that it works, not to be quoted.")
 @click.option("--compare", is_flag=True, help="Hold the figures against those saved before.")
 @click.option(
@@ -35,16 +34,12 @@ _path = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--save", type=_path, metavar="FILE", help="Copy the JSON there, to be carried to another machine.")
 @click.option("--pyperf", type=_path, metavar="FILE", help="Write the samples as a suite of pyperf too.")
-@click.option(
-    "--policy",
-    type=click.Choice(options.POLICIES),
-    default="hot",
-    show_default=True,
-    help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
-)
+@options.policy_option
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernels.")
 @click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
 @click.option("--report", type=_path, metavar="FILE", help="Write the roofline, with all contestants on it, as a page.")
+@click.option("--picture", type=_path, metavar="FILE", help="Draw the roofline as an SVG file, as for a README.")
+@click.option("--read", type=_path, metavar="FILE", help="Measure nothing: show and draw what was saved there.")
 @options.profile_options
 @options.wait_option
 @options.store_option
@@ -62,6 +57,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     pyperf: Path | None,
     results: Path | None,
     report: Path | None,
+    picture: Path | None,
+    read: Path | None,
     policy: str,
     threads: int,
     wait: bool,
@@ -79,13 +76,17 @@ def command(  # noqa: PLR0913 - one parameter an option
     from evolve.cli.asked import known_kernel
     from evolve.run import check_threads
 
+    targets, output = Targets(save, pyperf, results, report, picture), Output(as_json, quiet, store)
+    targets.check()
+    if read:
+        asked = {"KERNEL": kernels, "--evolve": is_evolving, "--quick": quick, "--compare": compare, "--with": others}
+        terms = {"--policy": policy != "hot", "--threads": threads > 1}
+        _show_read(read, targets, output, {**asked, **terms, "--save": save, "--results": results})
+        return
     for name in kernels:
         check_threads(known_kernel(name), threads)
     if kernels and with_all:
         raise UsageError(f"--all takes all kernels: leave out {' '.join(kernels)}")
-    targets = Targets(save, pyperf, results, report)
-    targets.check()
-    output = Output(as_json, quiet, store)
     job = _Job(Request(kernels, policy, threads, quick, quiet), _sheets(others), is_evolving, compare, wait)
     with options.opened(store, create=True) as facts:
         found = job.results(facts)
@@ -100,6 +101,7 @@ class Targets:
     pyperf: Path | None
     results: Path | None
     report: Path | None = None
+    picture: Path | None = None
 
     def check(self) -> None:
         """What cannot be written must fail before half an hour of measuring, not after it."""
@@ -107,9 +109,7 @@ class Targets:
             from evolve.report.pyperf import check_available
 
             check_available()
-        for path in (self.save, self.pyperf, self.results, self.report):
-            if path is not None and not os.access(path.absolute().parent, os.W_OK):
-                raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
+        options.check_targets(self.save, self.pyperf, self.results, self.report, self.picture)
 
     def write(self, found: Results, output: Output) -> None:
         """Write them, and say where what was measured lies."""
@@ -127,6 +127,10 @@ class Targets:
             pyperf.write(found.suites, self.pyperf)
             output.note(f"\npyperf   {self.pyperf}")
         output.note(f"\nsaved    {_saved(found.measured, self.save)}")
+        if self.picture:
+            from evolve.report import roofline_svg
+
+            output.note(f"\npicture  {roofline_svg.write(found, self.picture)}")
 
 
 def _saved(measured: Measured, target: Path | None) -> Path:
@@ -137,6 +141,15 @@ def _saved(measured: Measured, target: Path | None) -> Path:
     except OSError as error:
         raise EvolveError(f"{target} cannot be written ({error.strerror})", f"it is kept as {measured.file}") from error
     return target
+
+
+def _show_read(path: Path, targets: Targets, output: Output, others: dict[str, object]) -> None:
+    """Show a file's figures, and draw them."""
+    from evolve.bench import read_results
+
+    if told := [name for name, value in others.items() if value]:
+        raise UsageError(f"--read takes what was measured before: leave out {' '.join(told)}")
+    _say(read_results(path), targets, output, is_comparing=False)
 
 
 def _sheets(paths: tuple[Path, ...]) -> list[Sheet]:

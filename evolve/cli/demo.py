@@ -170,7 +170,7 @@ def _conclude(store: Store, run: str, loops: list[str], *, wait: bool) -> None:
 
 def _rates(machine: str, *, wait: bool) -> str:
     """How often verdicts are wrong on this machine; a first look where that was never measured."""
-    from evolve.cli.loop import known_rates
+    from evolve.cli.rates import known_rates
     from evolve.controls.kept import keep
     from evolve.controls.rates import first_look
     from evolve.lock import MeasuringLock

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,8 +97,7 @@ def _check(results: Path | None, *, full: bool) -> None:
         return
     if not full:
         raise UsageError("--results keeps what the trials of --full find", "add --full")
-    if not os.access(results.absolute().parent, os.W_OK):
-        raise UsageError(f"results cannot be written to {results}", "name a file in a folder that exists and is yours")
+    options.check_targets(results)
 
 
 def _found(store: str, say: Callable[[str], None], *, wants: tuple[bool, bool], wait: bool) -> Found:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evolve.cli.loop import known_rates
 from evolve.cli.options import report_path
+from evolve.cli.rates import known_rates
 from evolve.report import result
 from evolve.tracker.summary import summary
 

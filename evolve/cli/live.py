@@ -65,7 +65,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     from evolve.live.lineup import Terms, lineups
     from evolve.report import live
 
-    suites.check_targets(results)
+    options.check_targets(results)
     _check(budget)
     output = Output(as_json, quiet, store)
     wanted = lineups(only or PARTS, Terms(name, budget, seeds, quick))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,17 @@ def report_path(run_id: str) -> Path:
     from evolve.paths import cache_folder  # noqa: PLC0415 - help needs no folder
 
     return cache_folder() / "reports" / f"{run_id}.html"
+
+
+def check_targets(*paths: Path | None) -> None:
+    """See that files can be written: what cannot be must fail before an hour of measuring, not after it.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    for path in paths:
+        if path is not None and not os.access(path.absolute().parent, os.W_OK):
+            raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         terms = options.admission(wait=wait, anyway=anyway, is_quiet=quiet)
         made = record(facts, task, space, target, say, terms)
     landscape = made.landscape(target.name.partition(".")[0])
-    output.result(_plain(made, landscape, target), _text(landscape, target))
+    output.result(_plain(made, landscape, target), _text(made, landscape, target))
     output.next(f"evolve replay {target} --strategy genetic,random")
 
 
@@ -79,8 +79,7 @@ def _target(out: Path | None, task: Task, space: str) -> Path:
     target = out or _default_target(task, space)
     if target.exists():
         raise UsageError(f"{target} is there already", "remove it to record anew, or name another file with --out")
-    if not os.access(target.absolute().parent, os.W_OK):
-        raise UsageError(f"{target} cannot be written", "name a file in a folder that exists and is yours")
+    options.check_targets(target)
     return target
 
 
@@ -105,21 +104,29 @@ def _plain(made: Recording, landscape: Landscape, target: Path) -> dict[str, Any
         "space": made.subject.space,
         "schedules": len(landscape.times_s),
         "failed": landscape.failed,
+        "failures": _failures(made),
         "best_s": landscape.best_s,
         "median_s": landscape.median_s,
         "baseline_s": made.baseline_s,
     }
 
 
-def _text(landscape: Landscape, target: Path) -> str:
+def _failures(made: Recording) -> dict[str, int]:
+    """How many schedules failed in which way."""
+    return dict(Counter(timing.outcome for timing in made.timings.values() if timing.time_s is None).most_common())
+
+
+def _text(made: Recording, landscape: Landscape, target: Path) -> str:
     from evolve.report.quantities import capacity, seconds
     from evolve.report.text import facts
 
+    kinds = ", ".join(f"{count} {kind}" for kind, count in _failures(made).items())
+    failed = f"{landscape.failed} failed" + (f" ({kinds})" if kinds else "")
     times = f"best {seconds(landscape.best_s)}, median {seconds(landscape.median_s)} a call"
     return facts(
         [
             ("recorded", landscape.source),
-            ("schedules", f"{len(landscape.times_s)}, of which {landscape.failed} failed"),
+            ("schedules", f"{len(landscape.times_s)}, of which {failed}"),
             ("times", times),
             ("file", f"{target}, {capacity(target.stat().st_size)}"),
         ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from evolve.replay.seeds import Ground
 
 
-@options.command("replay", "evolve replay matmul.json.gz --strategy genetic,random")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@options.command("replay", "evolve replay matmul --strategy genetic,random")
+@click.argument("files", nargs=-1, metavar="[SPACE]...", type=click.Path(path_type=Path))
 @click.option(
     "--strategy",
     default="genetic",
@@ -48,11 +48,15 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Score strategies on recorded spaces, no clock involved.
 
-    FILE is what `evolve record` wrote, a Kernel Tuner cache, or a T4 file; each may be gzip. Strategies search as they
-    do in a run, on all cores. A strategy's score is 0 where it does as random search does, and 1 where it has the
-    optimum at once.
+    SPACE is a file that `evolve record` wrote, a Kernel Tuner cache or a T4 file, each of which may be gzip; a folder
+    of them; or the name of one that comes with evolve, as in matmul. Without any, all of those are searched, and those
+    in the folder that EVOLVE_RECORDED names.
+
+    Strategies search as they do in a run, on all cores. A strategy's score is 0 where it does as random search does,
+    and 1 where it has the optimum at once.
     """
     from evolve.replay.seeds import Ground, Terms, searched
+    from evolve.replay.shipped import named
     from evolve.report.replay import plain, remarks, text
     from evolve.report.terminal import steps
 
@@ -60,7 +64,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     terms = Terms(seeds, budget, 0.0 if no_control else CONTROL_SHARE, batch)
     with steps(is_quiet=quiet) as say:
         say("reading recorded spaces")
-        grounds = [Ground.of(file, budget) for file in dict.fromkeys(files)]
+        grounds = [Ground.of(file, budget) for file in named(files)]
         strategies = _known(strategy, grounds)
         entries = searched(grounds, strategies, terms, say)
     output.result(plain(grounds, entries, terms), text(grounds, entries, terms))

@@ -27,6 +27,7 @@ from evolve.errors import UsageError
     is_flag=True,
     help="Begin at the kernel's default, not at the nearest champion that is known here.",
 )
+@click.option("--engine", metavar="ID", help="Of the search: an id, or usual. [default: what a loop put to work here]")
 @click.option("--name", help="A word of yours for the run.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
@@ -45,6 +46,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     report: Path | None,
     no_report: bool,
     is_cold: bool,
+    engine: str | None,
     anyway: bool,
     wait: bool,
     store: str | None,
@@ -71,6 +73,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         raise UsageError("KERNEL is missing", "`evolve kernels` lists them; --all takes all")
     from evolve.cli import asked as wishes
     from evolve.cli.ending import show_end
+    from evolve.deployed import equipped
     from evolve.report.terminal import watching
     from evolve.run import start
     from evolve.starting import origin_of
@@ -78,7 +81,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     request, output = wishes.request(kernel, asked), Output(as_json, quiet, store)
     with options.opened(store, create=True) as facts:
-        request = request if is_cold else begun(facts, request)
+        request = equipped(facts, request if is_cold else begun(facts, request), engine)
         if origin := origin_of(request.options):
             output.note(f"the search begins at the champion of {origin}; --cold begins at the kernel's default")
         with watching(is_quiet=quiet) as observer:

@@ -34,7 +34,7 @@ def command(*, children: int, evaluations: int, results: Path | None, as_json: b
     from evolve.report.terminal import steps
     from evolve.scale import measured
 
-    suites.check_targets(results)
+    options.check_targets(results)
     output = Output(as_json, quiet)
     with steps(is_quiet=quiet) as say:
         found = measured(children, evaluations, say)

@@ -19,7 +19,7 @@ def command(*, run: str, share: float | None, store: str | None, as_json: bool, 
 
     RUN is an id, a name, or the beginning of one; by default the latest.
     """
-    from evolve.cli.loop import known_rates
+    from evolve.cli.rates import known_rates
     from evolve.report.result import full
     from evolve.tracker.summary import summary
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +25,11 @@ if TYPE_CHECKING:
     from evolve.rivalry.standings import Standings
 
 PROGRAM = "python -m benchmarks.suites.strategies"
-RECORDED = "EVOLVE_RECORDED"
-"""Of the environment: a folder of recorded spaces, for who names none."""
-
 _OURS, _RIVALS = "genetic", "all"
 
 
 @options.command("strategies", f"{PROGRAM} spaces/ --seeds 100 --results benchmarks/RESULTS.md")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[FILE|FOLDER]...")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[SPACE]...")
 @click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="Runs of each on each space.")
 @click.option("--budget", type=click.IntRange(2), default=200, show_default=True, help="Evaluations of a run.")
 @click.option("--ours", default=_OURS, show_default=True, metavar="A,B", help="Strategies, or path.py:Class.")
@@ -66,6 +62,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Play recorded spaces: our strategies against other packages' tuners.
 
+    SPACE is a file, a folder of them, or the name of one that comes with evolve, as in matmul. Without any, all of
+    those are played, and those in the folder that EVOLVE_RECORDED names.
+
     Everybody gets the same spaces, the same count of new legal schedules and the same seeds, on all cores. What was
     played is kept in your cache folder: an interrupted comparison goes on where it stopped, and only what has changed
     is played again. Packages that are not installed are named and left out.
@@ -91,7 +90,7 @@ class _Targets:
 
     def check(self) -> None:
         """What cannot be written must fail before an hour of playing, not after it."""
-        suites.check_targets(self.results, self.picture)
+        options.check_targets(self.results, self.picture)
 
     def write(self, found: Standings, output: Output) -> None:
         """Say it, write them, and say where they lie."""
@@ -132,20 +131,11 @@ def _rivals(names: str) -> list[str]:
 
 
 def _landscapes(given: Sequence[Path]) -> dict[Path, Landscape]:
-    """The spaces in files and folders; each is read here once, so that what is damaged is told before anybody plays."""
-    from evolve.replay.read import read, spaces
+    """The spaces that are meant; each is read here once, so that what is damaged is told before anybody plays."""
+    from evolve.replay.read import read
+    from evolve.replay.shipped import named
 
-    folder = os.environ.get(RECORDED)
-    named = given or ([Path(folder)] if folder else [])
-    files = [file for path in named for file in (spaces(path) if path.is_dir() else [path])]
-    if not files:
-        where = f"no recorded space in {', '.join(map(str, named))}" if named else "no recorded space is named"
-        raise UsageError(where, f"name files or folders, or a folder in {RECORDED}; `evolve record` makes them")
-    found = {file.absolute(): read(file) for file in files}
-    names = [landscape.name for landscape in found.values()]
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UsageError(f"two recorded spaces are called {twice}", "rename a file: tables tell them apart by name")
-    return found
+    return {file: read(file) for file in named(given)}
 
 
 def _played(field: Field, landscapes: dict[Path, Landscape], terms: Terms, output: Output) -> Standings:

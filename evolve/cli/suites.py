@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from evolve.cli.main import reported
-from evolve.errors import UsageError
 
 if TYPE_CHECKING:
     from evolve.cli.options import Decorator
@@ -23,17 +21,6 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def results_option(part: str) -> Decorator:
     """``--results``, of a command that writes this part of the file."""
     return click.option("--results", type=FILE, metavar="FILE", help=f"Rewrite this Markdown file's part on {part}.")
-
-
-def check_targets(*paths: Path | None) -> None:
-    """See that files can be written.
-
-    Raises:
-        UsageError: one cannot.
-    """
-    for path in paths:
-        if path is not None and not os.access(path.absolute().parent, os.W_OK):
-            raise UsageError(f"{path} cannot be written", "name a file in a folder that exists and is yours")
 
 
 def made() -> dict[str, str]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +77,7 @@ def _tell(store: Store, key: str, output: Output) -> None:
     except UsageError:
         _tell_of_run(store, key, output)
         return
-    from evolve.cli.loop import known_rates
+    from evolve.cli.rates import known_rates
     from evolve.report.loop import brief
     from evolve.tracker.turns import turns
 
@@ -120,8 +119,7 @@ def _check(loop: str | None, results: Path | None) -> None:
     """What cannot be written must fail before ten minutes of work, not after it."""
     if loop is not None:
         raise UsageError("--controls is about all verdicts of this machine, not about one loop", "leave LOOP out")
-    if results is not None and not os.access(results.absolute().parent, os.W_OK):
-        raise UsageError(f"results cannot be written to {results}", "name a file in a folder that exists and is yours")
+    options.check_targets(results)
 
 
 def _measure(output: Output, given: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from benchmarks.bound import efficiency_bound
 from benchmarks.inference import Estimate
 from benchmarks.machine import fingerprint
 from benchmarks.team import bound_to_last_core
-from benchmarks.throughput import Compared, Producer, Rules, TimedProducer, compared, placed
+from benchmarks.throughput import PATIENCE_S, Compared, Producer, Rules, TimedProducer, compared, is_usual, placed
 from benchmarks.timing import Called, Driven
 from evolve.loops import reinvestment
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
@@ -35,7 +35,7 @@ from kernels.language import driver_of, specialise
 from kernels.language.simd import address_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -168,10 +168,12 @@ class Batching:
         capital = reinvestment.next_capital(laps)
         batch = reinvestment.units(capital)
         self._say(f"a batch of {batch} against a batch of 1")
-        found = self.server.compared(1, batch, rng, self._between, _usual_per_s(laps))
+        usual_per_s = _usual_per_s(laps)
+        found = self.server.compared(1, batch, rng, self._between, usual_per_s)
         assert found.end is not None
         ends = [end.estimate for end in (*_ends(laps), found.end)]
-        return replace(reinvestment.turned(capital, found, {"expected": expected(ends)}), endpoint=found.end)
+        shown = {"expected": expected(ends), "notes": [*_notes(found.frozen_per_s.estimate, usual_per_s)]}
+        return replace(reinvestment.turned(capital, found, shown), endpoint=found.end)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -181,6 +183,16 @@ def _usual_per_s(laps: Sequence[Lap]) -> float:
     """Batches of one a second, as the last few laps met them: a machine that has changed for good is believed."""
     rates = [lap.details.get("frozen_per_s", lap.details["throughput_per_s"]) for lap in laps[-_RECENT:]]
     return median_low(float(rate["estimate"]) for rate in rates)
+
+
+def _notes(frozen_per_s: float, usual_per_s: float) -> Iterator[str]:
+    """That a lap had to be measured in another state of the machine than those before: it may look like a bend."""
+    if not is_usual(frozen_per_s, usual_per_s):
+        now_us, usual_us = 1e6 / frozen_per_s, 1e6 / usual_per_s
+        yield (
+            f"a call took {now_us:.3g} us, {usual_us:.3g} us in the laps before, and stayed so for {PATIENCE_S:.0f} s: "
+            "part of what this lap gains or loses is the machine's"
+        )
 
 
 def forecast(laps: Sequence[Lap]) -> Expectation:

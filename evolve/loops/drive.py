@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from evolve.loops.protocol import ClosedLoop, LoopObserver
     from evolve.store.records import Value
 
-LOOPS = {kind: f"evolve.loops.{kind}" for kind in ("kernels", "batching", "replicators")}
+LOOPS = {
+    kind: f"evolve.loops.{kind}"
+    for kind in ("kernels", "batching", "replicators", "engine", "policy", "search", "model", "tricks")
+}
 """Where the loops are made: each module has ``make(around)``."""
 
 
@@ -80,7 +83,8 @@ def resume(
         laps: go on up to this lap, though fewer were asked for at first.
 
     Raises:
-        UsageError: it is finished, or belongs to another machine or another profile of this one.
+        UsageError: it is finished, belongs to another machine or another profile of this one, or was begun by other
+            versions of the libraries that make or measure code.
         NoisyMachineError: nothing can be told from noise here and now.
     """
     loop = store.loop(key)
@@ -92,10 +96,22 @@ def resume(
         )
     with admission.lock(f"loop {loop.id}"):
         refuse_other_machine(store, "loop", loop)
+        _refuse_other_versions(loop)
         line = _admitted(observer, admission)
         store.add_loop_event(loop.id, "resumed", line)
         _carry_on(store, loop, observer, admission)
     return loop
+
+
+def _refuse_other_versions(loop: Loop) -> None:
+    """A lap made by another compiler would be held against a lap 0 that this one cannot make."""
+    here = versions()
+    changed = [f"{name} {was}, now {here.get(name)}" for name, was in loop.versions.items() if here.get(name) != was]
+    if changed:
+        raise UsageError(
+            f"loop {loop.id} was begun with {'; '.join(changed)}",
+            "laps of two versions do not compare; install those again, or start a new loop",
+        )
 
 
 def _admitted(observer: LoopObserver, admission: Admission) -> str:

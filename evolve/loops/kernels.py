@@ -19,17 +19,16 @@ from benchmarks.fresh import AGAINST_PLAIN, Opponent, against
 from benchmarks.harness import Harness
 from benchmarks.inference import Estimate, across_sessions, launches_estimate
 from evolve.budget import Budget
-from evolve.errors import Interrupted
 from evolve.loops.forecast import next_gain, unknown
+from evolve.loops.lap_runs import LapRuns
 from evolve.loops.protocol import LapFailedError, Turned
 from evolve.loops.remeasure import champion_of, medians, remeasure
 from evolve.paths import source_folder
 from evolve.publish import PLAIN
-from evolve.run import Request, resume, start
+from evolve.run import Request
 from evolve.starting import starting_at
 from evolve.survey import Survey
 from evolve.tracker.curve import paid
-from evolve.tracker.status import status
 from evolve.tracker.tail import Tail, tail
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from benchmarks.outcome import Samples
     from evolve.loops.protocol import Around, Expectation
-    from evolve.progress import Observer, Progress
     from evolve.store import Lap, Publication, Run
     from kernels.language.space import Value
 
@@ -56,7 +54,8 @@ class Kernels:
     kind: ClassVar[str] = "kernels"
 
     def __init__(self, around: Around) -> None:
-        self.around, self.store, self.loop = around, around.store, around.loop
+        self.store, self.loop, self._runs = around.store, around.loop, LapRuns(around)
+        self._say = self._runs.say
         self.options: Mapping[str, Any] = around.loop.options
         definition = kernels.get(str(self.options["kernel"]))
         self.size = definition.size(str(self.options["size"]))
@@ -123,13 +122,7 @@ class Kernels:
         """The lap's run, carried to its end: it may stand in the store already, whole or in part."""
         name, before = f"{self.loop.id}-lap-{len(laps)}", laps[-1].details.get("schedule")
         ending = functools.partial(remeasure, before=before, launches=int(self.options["launches"]))
-        run = next((run for run in self.store.runs() if run.name == name), None)
-        observer, admission = self._observer(len(laps)), self.around.admission
-        if run is None:
-            return start(self.store, self._request(name, before, seed), observer, admission, ending)
-        if status(self.store.events(run.id)) == "finished":
-            return run
-        return resume(self.store, run.id, observer, admission, ending)
+        return self._runs.carried(self._request(name, before, seed), ending, f"lap {len(laps)}")
 
     def _request(self, name: str, before: Mapping[str, Value] | None, seed: int) -> Request:
         options = self.options
@@ -146,19 +139,6 @@ class Kernels:
             policy=options["policy"],
             options=starting_at(before),
         )
-
-    def _observer(self, lap: int) -> Observer:
-        def observe(progress: Progress) -> None:
-            share = f", {progress.fraction:.0%} of its search" if progress.stage == "search" else ""
-            self._say(f"lap {lap}{share}: {progress.doing}")
-
-        return observe
-
-    def _say(self, doing: str) -> None:
-        """Tell what is being done, unless the user asked to stop while no run was there to hear it."""
-        if self.around.stop.is_set:
-            raise Interrupted(self.loop.id, "loop")
-        self.around.say(doing)
 
     def _turned(self, laps: Sequence[Lap], run: Run, publication: Publication) -> Turned:
         individuals = self.store.individuals(run.id)
@@ -211,9 +191,10 @@ def _above_bound(launches_s: Sequence[Sequence[float]], bound_s: float, limit: s
         limit: what binds.
     """
     found = launches_estimate([[math.log(np.median(one) / bound_s)] for one in launches_s])
-    half = math.hypot(found.high - found.estimate, _spread_of(limit))
+    half = math.hypot(found.high - found.estimate, spread_of(limit))
     return Estimate(found.estimate, found.estimate - half, found.estimate + half)
 
 
-def _spread_of(limit: str) -> float:
+def spread_of(limit: str) -> float:
+    """By how much a bound may differ when its ceilings are measured again, in ln units."""
     return max((spread for kind, spread in BOUND_SPREAD.items() if limit.startswith(kind)), default=0.10)

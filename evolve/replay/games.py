@@ -120,6 +120,6 @@ def _finished(game: Game) -> Finished:
     return Finished(game, trace, time.process_time() - began_s)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)  # two spaces in turns are not read anew each time
 def _landscape(space: Path, _changed_ns: int) -> Landscape:
     return read(space)

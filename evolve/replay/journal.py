@@ -64,7 +64,7 @@ class Line:
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Line:
         """The inverse of ``as_dict``."""
-        timing = Timing(told["time_s"], told["spread"], told["outcome"])
+        timing = Timing(**{name: told[name] for name in Timing.__annotations__ if name in told})
         return cls(told["at"], told["key"], timing, told["is_confirmed"])
 
 
@@ -130,6 +130,15 @@ class Journal:
             UsageError: its default schedule runs other code than then.
         """
         if self.heading is not None and self.heading.code != code:
+            raise self._of_another("another version of the kernel")
+
+    def check_key(self, at: int, key: str) -> None:
+        """See that a schedule still runs what was measured of it.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if self.lines[at].key != key:
             raise self._of_another("another version of the kernel")
 
     def _of_another(self, what: str) -> UsageError:

@@ -47,6 +47,26 @@ def read(path: Path) -> Landscape:
         raise EvolveError(f"{path} is damaged ({type(error).__name__}: {_brief(error)})") from error
 
 
+def recording(path: Path) -> Recording:
+    """The recording in a file of our own format, with spreads and the plain loop's time, which a landscape leaves out.
+
+    Raises:
+        UsageError: it cannot be opened, or is something else.
+        EvolveError: it is damaged or incomplete, or of an unknown version.
+    """
+    told = _told(path)
+    if not isinstance(told, dict) or told.get("format") != FORMAT:
+        raise UsageError(
+            f"{path} is no recording of `evolve record`", "other formats do not hold the plain loop's time"
+        )
+    try:
+        return Recording.from_dict(told)
+    except EvolveError as error:
+        raise EvolveError(f"{path} cannot be replayed: {error.message}", error.remedy) from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise EvolveError(f"{path} is damaged ({type(error).__name__}: {_brief(error)})") from error
+
+
 def _reader(told: Any) -> Reader | None:
     if not isinstance(told, dict):
         return None

@@ -3,25 +3,29 @@
 Every schedule is built, proven and raced against the same one, the *anchor*: the kernel's default schedule, or the
 plain loop where that is faster. A time is the anchor's, measured once, divided by the median ratio of their paired
 samples, so that a machine that slows down over hours slows both. Schedules come in random order, for the same reason.
-The best of some thousand races is mostly the luckiest: so the best 50 are measured once more, and that counts.
+What was disturbed is raced again at the end of its batch. The best of some thousand races is mostly the luckiest: so
+the best 50 are measured once more, undisturbed if that can be had, and that counts.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
+from benchmarks.conditions import disturbances
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.harness import Harness, Incumbent
 from benchmarks.inference import log_ratios
+from benchmarks.judge import with_known_incumbent
 from benchmarks.machine import fingerprint
-from benchmarks.outcome import Measured, Noisy, Outcome, Samples
+from benchmarks.outcome import Impossible, Measured, Noisy, Outcome, Samples
 from benchmarks.race import Rules
 from evolve.errors import EvolveError, Interrupted, UsageError
 from evolve.gate import gate
@@ -32,13 +36,16 @@ from evolve.replay.recording import Recording, Subject, Timing
 from evolve.report.quantities import clock, seconds
 from evolve.run import SOURCES_BYTES, versions
 from evolve.search.exhaustive import every
+from evolve.session import MOST_DOUBTS
 from evolve.store import utc_now
 from evolve.survey import Survey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.contestant import Task
+    from numpy.typing import NDArray
+
+    from benchmarks.contestant import Contestant, Task
     from benchmarks.harness import Built, Plan
     from evolve.run import Admission
     from evolve.store import Store
@@ -54,6 +61,11 @@ MOST = 50_000
 """Schedules that a space may have: a day's work."""
 _TRIM_EVERY = 20
 """Batches between two looks at what generated sources take on the disk."""
+_MOST_AGAIN = BATCH // 4
+"""Races of a batch that are run again: on a machine that stays disturbed that helps nobody."""
+_ATTEMPTS = 3
+"""At an undisturbed race of one of the best: a neighbour's burst must not make the optimum of a space."""
+_CODE_DIGITS = 16
 _WHOLE = Rules(most_rounds=30, may_drop=False)
 _SEED = 0
 
@@ -93,11 +105,20 @@ def record(store: Store, task: Task, part: str, target: Path, say: Say, admissio
             admission.on_gate(found.line)
         survey = Survey(store, task, say)
         with stop.on_interrupt(), Harness(task, folder, survey.bounds.reject.time_s) as harness:
-            around = Around(harness, journal, say, stop, lambda: folder.trim(SOURCES_BYTES))
+            trim = functools.partial(folder.trim, SOURCES_BYTES)
+            resurvey = functools.partial(_resurveyed, harness, survey, say)
+            around = Around(harness, journal, say, stop, trim, resurvey)
             made = recorded(subject, space, schedules, around)
     made.write(target)
     journal.end()
     return made
+
+
+def _resurveyed(harness: Harness, survey: Survey, say: Say) -> bool:
+    """Measure the ceilings once more; True where the machine turned out faster than they said."""
+    is_faster = survey.again(say)
+    harness.reject_s = survey.bounds.reject.time_s
+    return is_faster
 
 
 def listed(kernel: Kernel, part: str) -> tuple[Space, list[Schedule]]:
@@ -134,6 +155,7 @@ class Around:
         say: is told how far it is, between measurements.
         stop: set by the first Ctrl-C.
         trim: keeps what generated sources take on the disk within its limit.
+        resurvey: measures the ceilings anew; True where what seemed impossible may not be.
     """
 
     harness: Harness
@@ -141,6 +163,7 @@ class Around:
     say: Say
     stop: StopRequest
     trim: Callable[[], object] = lambda: None
+    resurvey: Callable[[], bool] = lambda: False
 
 
 def recorded(subject: Subject, space: Space, schedules: Sequence[Schedule], around: Around) -> Recording:
@@ -154,7 +177,7 @@ def recorded(subject: Subject, space: Space, schedules: Sequence[Schedule], arou
 
     Raises:
         RecordingInterrupted: the user asked to stop; the journal holds all that was measured.
-        UsageError: the journal is of another recording.
+        UsageError: the journal is of another recording, or of another version of the kernel.
         ContestantFailedError: the plain loop fails; no measurement of this kernel means anything.
     """
     around.journal.check(subject, len(schedules))
@@ -172,7 +195,11 @@ class _Recorder:
     def __init__(self, subject: Subject, schedules: Sequence[Schedule], around: Around) -> None:
         self.schedules, self.around = schedules, around
         self.harness, self.journal = around.harness, around.journal
-        self.keys = {line.key: line for line in self.journal.lines.values() if line.key}
+        known = self.journal.lines.values()
+        self.keys = {line.key: line for line in known if line.key}
+        self.built_at = {line.timing.code: line.at for line in known if line.timing.build_s is not None}
+        self.disturbed: set[int] = set()
+        self.doubts = 0
         self.began_s, self.before = time.monotonic(), len(self.journal.lines)
         self.heading, self.anchor = self._anchored(subject)
 
@@ -187,11 +214,11 @@ class _Recorder:
             return known, Incumbent(contestant, known.anchor_s)
         self.around.say("timing the plain loop")
         anchor = baseline = self.harness.first_incumbent()
-        outcome = built.failure or self.harness.measure(built, baseline)
-        name = "baseline"
-        if isinstance(outcome, Measured) and outcome.log_ratio > 0:
+        outcome, name = built.failure or self.harness.measure(built, baseline), "baseline"
+        gain = float(np.median(_ratios(outcome.samples))) if _is_timed(outcome) else 0.0
+        if gain > 0:
             assert plan.contestant is not None
-            name, anchor = "default", Incumbent(plan.contestant, baseline.time_s * math.exp(-outcome.log_ratio))
+            name, anchor = "default", Incumbent(plan.contestant, baseline.time_s * math.exp(-gain))
         heading = Heading(subject, len(self.schedules), plan.key, name, anchor.time_s, baseline.time_s)
         self.journal.begin(heading)
         return heading, anchor
@@ -212,31 +239,53 @@ class _Recorder:
         first = {plan.key or at: at for at, plan in reversed(plans.items())}
         new = {at: plan for at, plan in plans.items() if first[plan.key or at] == at and plan.key not in self.keys}
         self._progress("building")
-        places_of = {plan.schedule: at for at, plan in new.items()}
-        built = {places_of[one.plan.schedule]: one for one in self.harness.build([*new.values()])}
-        for at in self._twice(built):
+        built = self._built(new)
+        for at in self._twice([*built]):
             self._progress("racing")
-            self._keep(at, plans[at], self._timing(built[at]))
+            self._keep(at, plans[at], self._timing(at, built[at]))
         for at, plan in plans.items():
             if at not in new:
-                self._keep(at, plan, self.keys[plan.key].timing)
+                self._keep(at, plan, replace(self.keys[plan.key].timing, build_s=None))
 
-    def _twice(self, built: dict[int, Built]) -> Iterator[int]:
-        """Each of a batch, and at its end those once more that were noisy: disturbances last for seconds."""
-        yield from built
-        yield from [at for at in built if self.journal.lines[at].timing.outcome == Noisy.__name__]
+    def _built(self, plans: dict[int, Plan]) -> dict[int, Built]:
+        """All of a batch, by place; whoever is the first of its code to be ready has paid for it."""
+        places = {plan.schedule: at for at, plan in plans.items()}
+        built = {places[one.plan.schedule]: one for one in self.harness.build([*plans.values()])}
+        for at, one in built.items():
+            if one.build_s:
+                self.built_at.setdefault(_code(one.plan), at)
+        return built
 
-    def _timing(self, built: Built) -> Timing:
-        return self._timed(built.failure or self.harness.measure(built, self.anchor))
+    def _twice(self, places: Sequence[int]) -> Iterator[int]:
+        """Each of a batch, and at its end some once more that were disturbed: disturbances last for seconds."""
+        self.disturbed.clear()
+        yield from places
+        yield from [at for at in places if at in self.disturbed][:_MOST_AGAIN]
+
+    def _timing(self, at: int, built: Built) -> Timing:
+        outcome = built.failure or self._measured(built)
+        if isinstance(outcome, Noisy) or (_is_timed(outcome) and disturbances(outcome.samples.conditions)):
+            self.disturbed.add(at)
+        code = _code(built.plan)
+        has_paid = self.built_at.get(code) == at
+        return replace(self._timed(outcome), build_s=built.build_s if has_paid else None, code=code)
+
+    def _measured(self, built: Built) -> Outcome:
+        """What is faster than this machine was ever seen to be is measured again, if the machine is: a few times."""
+        outcome = self.harness.measure(built, self.anchor)
+        if not isinstance(outcome, Impossible) or self.doubts >= MOST_DOUBTS:
+            return outcome
+        self.doubts += 1
+        return self.harness.measure(built, self.anchor) if self.around.resurvey() else outcome
 
     def _timed(self, outcome: Outcome) -> Timing:
         """A schedule that is noisy twice has a time all the same: a hole in the space would be worse."""
-        if isinstance(outcome, (Measured, Noisy)) and outcome.samples.candidate_s:
+        if _is_timed(outcome):
             return self._of_samples(outcome.samples, outcome.kind)
         return Timing(None, outcome=outcome.kind)
 
     def _of_samples(self, samples: Samples, kind: str) -> Timing:
-        ratios = log_ratios(samples.candidate_s, samples.incumbent_s)
+        ratios = _ratios(samples)
         low, high = np.quantile(ratios, [0.25, 0.75])
         return Timing(self.anchor.time_s * math.exp(-float(np.median(ratios))), float(high - low) / 2, kind)
 
@@ -254,10 +303,12 @@ class _Recorder:
             at = left[0]
             self._progress(f"measuring the best again, {len(left)} to go")
             plan = self.harness.plan(self.schedules[at])
+            self.journal.check_key(at, plan.key)
             timing = self._again(plan)
             for same, line in [*self.journal.lines.items()]:
                 if line.key == plan.key:
-                    self._keep(same, plan, timing, is_confirmed=True)
+                    kept = replace(timing, build_s=line.timing.build_s, code=line.timing.code)
+                    self._keep(same, plan, kept, is_confirmed=True)
 
     def _best(self) -> list[int]:
         lines = self.journal.lines
@@ -267,10 +318,18 @@ class _Recorder:
     def _again(self, plan: Plan) -> Timing:
         assert plan.contestant is not None
         try:
-            samples = self.harness.pair(plan.contestant, self.anchor.contestant, _WHOLE)
+            samples = self._undisturbed(plan.contestant)
         except ContestantFailedError as error:
             return Timing(None, outcome=str(error).partition(":")[0])
         return self._of_samples(samples, Measured.__name__)
+
+    def _undisturbed(self, contestant: Contestant) -> Samples:
+        """All the rounds, anew while somebody disturbs them; the last ones count."""
+        for _ in range(_ATTEMPTS):
+            samples = self.harness.pair(contestant, self.anchor.contestant, _WHOLE)
+            if not disturbances(with_known_incumbent(samples, self.anchor.time_s).conditions):
+                break
+        return samples
 
     def _progress(self, doing: str) -> None:
         """Say how far it is.
@@ -286,3 +345,16 @@ class _Recorder:
         best = min((line.timing.time_s or math.inf for line in self.journal.lines.values()), default=math.inf)
         fastest = f", best {seconds(best)}" if math.isfinite(best) else ""
         self.around.say(f"{done} of {total} schedules{fastest}{left}, {doing}")
+
+
+def _is_timed(outcome: Outcome) -> TypeGuard[Measured | Noisy]:
+    """Whether it has a time, be it a doubtful one."""
+    return isinstance(outcome, (Measured, Noisy)) and bool(outcome.samples.candidate_s)
+
+
+def _ratios(samples: Samples) -> NDArray[np.float64]:
+    return log_ratios(samples.candidate_s, samples.incumbent_s)
+
+
+def _code(plan: Plan) -> str:
+    return plan.source_hash[:_CODE_DIGITS]

@@ -6,7 +6,9 @@ columns, which gzip makes little of: 20,000 schedules take some 200 KB.
 
 ``schema`` is 1. ``genes`` holds, by parameter, the index of each schedule's value; ``times_s`` the seconds a call, null
 where it failed; ``spreads`` half the interquartile range of the rounds' ln ratios; ``failures`` what became of those
-that failed, by the schedule's place.
+that failed, by the schedule's place. Two columns may be missing: ``codes``, equal numbers for schedules that run the
+same compiled code, and ``build_s``, what compiling it took, for the first of each code only and null for the others.
+Pieces that two codes share count for the one that was built first.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import gzip
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from kernels.language.space import Parameter, Schedule
 
 FORMAT = "evolve recording"
 SCHEMA = 1
-_DIGITS, _SPREAD_DIGITS = 4, 2
+_DIGITS, _SPREAD_DIGITS, _BUILD_DIGITS = 4, 2, 3
 """A median is known to some tenths of a per cent at best, a spread to a half."""
 
 
@@ -74,11 +76,16 @@ class Timing:
         time_s: seconds a call; None where it failed.
         spread: half the interquartile range of the rounds' ln ratios; 0 where it failed.
         outcome: the name of the outcome's class.
+        build_s: seconds of one core that compiling it took; None where its code was there from another schedule, where
+            it failed before, and in older recordings.
+        code: equal for schedules that run the same code, whatever is passed to it; "" where that is not known.
     """
 
     time_s: float | None
     spread: float = 0.0
     outcome: str = "Measured"
+    build_s: float | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,7 @@ class Recording:
             "times_s": [_rounded(timing.time_s, _DIGITS) for timing in timings],
             "spreads": [_rounded(timing.spread, _SPREAD_DIGITS) for timing in timings],
             "failures": {str(at): timing.outcome for at, timing in enumerate(timings) if timing.time_s is None},
+            **_builds(timings),
         }
 
     @classmethod
@@ -151,12 +159,14 @@ class Recording:
         if told["schema"] != SCHEMA:
             raise EvolveError(f"it has schema {told['schema']}, this version reads {SCHEMA}", "update evolve")
         parameters = tuple(_parameter(one) for one in told["parameters"])
-        columns = [told["times_s"], told["spreads"], *(told["genes"][p.name] for p in parameters)]
-        if len({told["schedules"], *map(len, columns)}) != 1:
-            least = min(map(len, columns))
-            raise EvolveError(f"it is incomplete, with {least} of {told['schedules']} schedules", "record it anew")
-        outcomes = [told["failures"].get(str(at), "Measured") for at in range(told["schedules"])]
-        timings = map(Timing, told["times_s"], told["spreads"], outcomes)
+        count, unknown = told["schedules"], [None] * len(told["times_s"])
+        builds = told.get("build_s", unknown), told.get("codes", unknown)
+        columns = [told["times_s"], told["spreads"], *builds, *(told["genes"][p.name] for p in parameters)]
+        if len({count, *map(len, columns)}) != 1:
+            raise EvolveError(f"it is incomplete, with {min(map(len, columns))} of {count} schedules", "record it anew")
+        outcomes = [told["failures"].get(str(at), "Measured") for at in range(count)]
+        codes = ["" if code is None else str(code) for code in builds[1]]
+        timings = map(Timing, told["times_s"], told["spreads"], outcomes, builds[0], codes)
         schedules = _schedules(parameters, told["genes"])
         return cls(
             Subject.from_dict(told),
@@ -183,6 +193,15 @@ def _schedules(parameters: tuple[Parameter, ...], genes: Mapping[str, list[int]]
     columns = [[p.values[index] for index in genes[p.name]] for p in parameters]
     names = [p.name for p in parameters]
     return [Schedule(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _builds(timings: Sequence[Timing]) -> dict[str, Any]:
+    """The columns on builds; none where nothing is known of them."""
+    numbers = {code: number for number, code in enumerate(dict.fromkeys(one.code for one in timings if one.code))}
+    if not numbers:
+        return {}
+    codes = [numbers.get(timing.code) for timing in timings]
+    return {"build_s": [_rounded(timing.build_s, _BUILD_DIGITS) for timing in timings], "codes": codes}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

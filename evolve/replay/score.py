@@ -36,7 +36,7 @@ COUNTS = (25, 50, 100, 200)
 EARLY = 50
 NEAR = 1.05
 """What counts as found: within 5 % of the optimum."""
-_SAME = 1e-3
+SAME = 1e-3
 """Times within so much of each other are the same."""
 _RESAMPLES = 2000
 _LEVEL = 0.95
@@ -74,7 +74,7 @@ def chance(landscape: Landscape, budget: int) -> Chance:
     expected_s = np.array([times_s[0] + float(np.diff(times_s) @ chances[1:]) for chances in missed])
     median_s = times_s[[int(np.count_nonzero(chances[1:] > 0.5)) for chances in missed]]
     found = np.array([1 - chances[near] if near < len(times_s) else 1.0 for chances in missed])
-    counted = int(np.count_nonzero(expected_s > (1 + _SAME) * times_s[0]))
+    counted = int(np.count_nonzero(expected_s > (1 + SAME) * times_s[0]))
     return Chance(expected_s, median_s, found, max(1, counted))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
+from evolve.report.parts import part_of
 from evolve.report.quantities import plain_number
 from evolve.report.rivalry import terms
-from evolve.report.text import markdown_table, paragraph, table
+from evolve.report.text import markdown_table, omissions, paragraph, table, together
 from evolve.rivalry.ablation import Worth, worths
 
 if TYPE_CHECKING:
@@ -26,31 +27,17 @@ def plain(standings: Standings) -> dict[str, Any]:
 
 def text(standings: Standings) -> str:
     """The whole search's score, and a row for each part."""
-    parts = [
-        table([cell.upper() for cell in _HEADER], _rows(standings)),
-        paragraph(_footnote(standings)),
-        "\n".join(paragraph(f"left out: {line}") for line in standings.left_out),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    figures = table([cell.upper() for cell in _HEADER], _rows(standings))
+    return together([figures, paragraph(_footnote(standings)), omissions(standings.left_out)])
 
 
 def markdown(standings: Standings, made: Mapping[str, str]) -> str:
-    """The part of ``benchmarks/RESULTS.md``.
-
-    Args:
-        standings: what came out.
-        made: how: the date, the machine, versions of packages.
-    """
-    first = f"Played on {made['date']} with evolve-kernels {__version__}, on {made['machine']}"
-    command = "python -m benchmarks.suites.strategies --ablation --results"
-    parts = [
-        f"{TITLE}\n\n{first}. `{command}` wrote this part and will overwrite it.",
-        terms(standings),
-        markdown_table(_HEADER, _rows(standings)),
-        _footnote(standings),
-        "\n".join(f"- left out: {line}" for line in standings.left_out),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    """The part of ``benchmarks/RESULTS.md``; ``made`` says how, see ``evolve.cli.suites.made``."""
+    origin = f"Played on {made['date']} with evolve-kernels {__version__}, on {made['machine']}"
+    figures = markdown_table(_HEADER, _rows(standings))
+    left_out = "\n".join(f"- left out: {line}" for line in standings.left_out)
+    paragraphs = [terms(standings), figures, _footnote(standings), left_out]
+    return part_of(TITLE, origin, "python -m benchmarks.suites.strategies --ablation", paragraphs)
 
 
 def _rows(standings: Standings) -> Iterator[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evolve import __version__
 from evolve.controls.kept import COVERAGE, LEAST_WORLDS, VERDICTS, Covering, Rates, Row, Share
 from evolve.report.quantities import clock
-from evolve.report.text import facts, markdown_table, paragraph, table
+from evolve.report.text import facts, markdown_table, paragraph, table, yes_or_no
 
 if TYPE_CHECKING:
     from evolve.controls.kept import Check
@@ -46,7 +46,7 @@ def _of_faults(rates: Rates) -> str:
 
 def _row(row: Row) -> tuple[str, ...]:
     cells = (f"{_percent(row.verdicts[word].share)}{_bar(row, word)}" for word in VERDICTS)
-    return row.what, *cells, _yes(holds=row.holds)
+    return row.what, *cells, yes_or_no(row.holds)
 
 
 def _bar(row: Row, word: str) -> str:
@@ -57,11 +57,11 @@ def _bar(row: Row, word: str) -> str:
 
 
 def _covering(one: Covering) -> tuple[str, ...]:
-    return one.what, _share(one.held), str(one.held.of), _yes(holds=one.holds) if one.is_promised else "any"
+    return one.what, _share(one.held), str(one.held.of), yes_or_no(one.holds) if one.is_promised else "any"
 
 
 def _check(check: Check) -> tuple[str, str]:
-    return f"holds: {_yes(holds=check.holds)}", f"{check.what}: {_share(check.found)} of {check.found.of} ({check.bar})"
+    return f"holds: {yes_or_no(check.holds)}", f"{check.what}: {_share(check.found)} of {check.found.of} ({check.bar})"
 
 
 def _share(found: Share) -> str:
@@ -70,10 +70,6 @@ def _share(found: Share) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _yes(*, holds: bool) -> str:
-    return "yes" if holds else "NO"
 
 
 def _made(rates: Rates) -> Iterator[tuple[str, str]]:
@@ -110,14 +106,14 @@ def markdown(rates: Rates) -> str:
     ]
     if rates.checks:
         lines = [
-            (one.what, _share(one.found), str(one.found.of), one.bar, _yes(holds=one.holds)) for one in rates.checks
+            (one.what, _share(one.found), str(one.found.of), one.bar, yes_or_no(one.holds)) for one in rates.checks
         ]
         parts.append(markdown_table(("besides", "found", "of", "must be", "holds"), lines))
     return "\n\n".join(parts) + "\n"
 
 
 def _check_line(one: Check) -> tuple[str, ...]:
-    return one.what, _share(one.found), str(one.found.of), one.bar, _yes(holds=one.holds)
+    return one.what, _share(one.found), str(one.found.of), one.bar, yes_or_no(one.holds)
 
 
 def _when(rates: Rates) -> str:
@@ -132,4 +128,4 @@ def _when(rates: Rates) -> str:
 
 def _world_line(row: Row) -> tuple[str, ...]:
     cells = (f"{_share(row.verdicts[word])}{_bar(row, word)}" for word in VERDICTS)
-    return row.what, *cells, _yes(holds=row.holds)
+    return row.what, *cells, yes_or_no(row.holds)

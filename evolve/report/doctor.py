@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
 from evolve.report.quantities import factor, percent, rate, seconds
-from evolve.report.text import facts, markdown_table, table
+from evolve.report.text import facts, markdown_table, table, yes_or_no
 
 if TYPE_CHECKING:
     from benchmarks.trials.verdict import Verdict
@@ -126,8 +126,8 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     found = verdict.found
     show = _UNITS[verdict.unit]
     interval = f"{show(found.low)} to {show(found.high)}"
-    holds = "yes" if verdict.holds else "NO"
-    return verdict.what, verdict.bar, show(found.estimate), interval, str(verdict.trials), holds
+    trials, word = str(verdict.trials), yes_or_no(verdict.holds)
+    return verdict.what, verdict.bar, show(found.estimate), interval, trials, word
 
 
 _UNITS = {

@@ -148,6 +148,7 @@ def _missing(store: Store, run: Run, told: Told) -> Iterator[str]:
         yield f"The run failed: {_reason(store, run)}."
     elif status != "finished":
         yield f"The run is {status}: all that follows is what is known so far."
+    yield from (f"The search {label}, {why}." for label, why in result.stopped(told))
     if not told["evaluations"]:
         yield "Nothing has been evaluated yet."
     elif best is None:

@@ -60,6 +60,8 @@ class LapLines:
     def lap(self, lap: Lap, forecast: Forecast | None) -> None:
         """Say what a lap gave, and what the laps up to it show."""
         self._line(f"{lap_line(lap, forecast)}{self._verdict(lap) if lap.lap else ''}")
+        for note in lap.details.get("notes", ()):
+            self._line(f"  {note}")
 
     def _verdict(self, lap: Lap) -> str:
         return f"; so far {word(series(self._store.laps(lap.loop)))}"

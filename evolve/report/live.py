@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from evolve import __version__
 from evolve.live.figures import NEAR_BEST, NEAR_COLD
+from evolve.report.parts import part_of
 from evolve.report.quantities import factor, number, percent, seconds
-from evolve.report.text import facts, markdown_table, paragraph, table
+from evolve.report.text import facts, markdown_table, omissions, paragraph, table, together, yes_or_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,10 +36,10 @@ def text(figures: Figures) -> str:
         table(_ENGINE, map(engine_row, figures.engines)) if figures.engines else "",
         *(_speed_text(figures.speed) if figures.speed else ()),
         *(_warm_text(figures.warm) if figures.warm else ()),
-        "\n".join(paragraph(f"left out: {line}") for line in figures.left_out),
+        omissions(figures.left_out),
         facts([("quick", quick_note(figures))]),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return together(parts)
 
 
 def _speed_text(speed: Speed) -> Iterator[str]:
@@ -58,16 +59,15 @@ def markdown(figures: Figures, made: Mapping[str, str]) -> str:
         figures: what came out.
         made: how: the date, the machine, versions of packages.
     """
-    first = f"Read on {made['date']} with evolve-kernels {__version__}"
-    parts = [
-        f"{TITLE}\n\n{first}. `python -m benchmarks.suites.search --results` wrote this part and will overwrite it.",
+    paragraphs = [
         quick_note(figures),
         how(),
         *_tables(figures),
         "\n".join(f"- left out: {line}" for line in figures.left_out),
         f"With {made['versions']}, on {made['machine']}.",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    origin = f"Read on {made['date']} with evolve-kernels {__version__}"
+    return part_of(TITLE, origin, "python -m benchmarks.suites.search", paragraphs)
 
 
 def _tables(figures: Figures) -> Iterator[str]:
@@ -107,7 +107,7 @@ def how() -> str:
 def how_time_is_counted() -> str:
     """What the columns of the engine are."""
     return (
-        "Cores busy building: processor time of the engine and its build workers over wall time and cores, while "
+        "Cores busy building: processor time of the engine and its children over wall time and cores, while "
         "sources are made, compiled and proven on awkward sizes. Search: the strategy's share of the wall time, its "
         "surrogate included; engine: with all that is neither building nor verifying nor measuring. Store: what a copy "
         "of the run without raw samples adds to an empty store."
@@ -127,7 +127,7 @@ def bars(figures: Figures) -> Iterator[Row]:
         what = f"{figures.speed.problem}: sooner at {percent(NEAR_BEST)} of the best than random draws"
         is_there = figures.speed.ours.arrived == len(figures.speed.ours.legs)
         holds = is_there and figures.speed.sooner.estimate >= LEAST_SOONER
-        yield what, asked, bounded(figures.speed), _holds(holds)
+        yield what, asked, bounded(figures.speed), yes_or_no(holds)
     for start in figures.warm.starts if figures.warm else ():
         yield f"{start.way.label}: sooner by a start there", "measured", at_most(start, start.sooner), ""
 
@@ -140,19 +140,15 @@ def _engine_bars(engine: Engine) -> Iterator[Row]:
         f"{what}: evaluations a second",
         f"at least {number(least)}",
         interval(per_s, number),
-        _holds(per_s.estimate >= least),
+        yes_or_no(per_s.estimate >= least),
     )
     if busy:
         asked = f"at least {percent(LEAST_BUSY)}"
-        yield f"{what}: cores busy building", asked, interval(busy, percent), _holds(busy.estimate >= LEAST_BUSY)
+        yield f"{what}: cores busy building", asked, interval(busy, percent), yes_or_no(busy.estimate >= LEAST_BUSY)
     asked = f"under {percent(MOST_ENGINE)}"
-    yield f"{what}: engine's own share", asked, interval(share, percent), _holds(share.estimate < MOST_ENGINE)
+    yield f"{what}: engine's own share", asked, interval(share, percent), yes_or_no(share.estimate < MOST_ENGINE)
     asked = f"under {number(MOST_BYTES)}"
-    yield f"{what}: bytes an evaluation", asked, interval(stored, number), _holds(stored.estimate < MOST_BYTES)
-
-
-def _holds(holds: object) -> str:
-    return "yes" if holds else "NO"
+    yield f"{what}: bytes an evaluation", asked, interval(stored, number), yes_or_no(stored.estimate < MOST_BYTES)
 
 
 # ---- rows

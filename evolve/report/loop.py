@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from evolve.report import lap_details
 from evolve.report.quantities import clock, factor, number, plain_number, speedup
 from evolve.report.text import facts, table
 from evolve.tracker.turns import antilog, said, scored
@@ -19,6 +20,11 @@ WHAT = {
     "kernels": "search for a faster kernel, again and again from the champion of the lap before",
     "batching": "the throughput that a lap reached pays for the next lap's larger batch",
     "replicators": "workers whose finished work pays for more workers",
+    "engine": "the search's own kernels, evolved by the very search that runs on them",
+    "policy": "rules by which races end, evolved at equal decision error, for more evaluations a second",
+    "search": "the search tunes its own settings, with those of the lap before",
+    "model": "a surrogate that is taught by what was verified of its own proposals",
+    "tricks": "what the other loops found, switched on one a lap: how it stacks",
 }
 """What a loop does, by its kind."""
 
@@ -55,7 +61,8 @@ def brief(told: Told, rates: str = "") -> str:
 
 def full(told: Told, rates: str = "") -> str:
     """The same after all laps, each beside what was said of it before it began."""
-    parts = [headline(told), lap_table(told), facts([*_standing(told), *dials(told)]), facts(verdict(told, rates))]
+    laps = [lap_table(told), lap_details.text(told)]
+    parts = [headline(told), *laps, facts([*_standing(told), *dials(told)]), facts(verdict(told, rates))]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -154,7 +161,8 @@ def ceiling(told: Told) -> str:
         return "not known"
     left = told["headroom"]
     room = f"; {speedup(left)} is left" if left else ""
-    return f"{speedup(told['ceiling'])}, as the machine itself was measured to allow{room}"
+    found_by = told["laps"][0]["details"].get("ceiling_by", "as the machine itself was measured to allow")
+    return f"{speedup(told['ceiling'])}, {found_by}{room}"
 
 
 def forecasts(told: Told) -> str:

@@ -9,6 +9,8 @@ import plotly.offline
 from evolve.report import loop as words
 from evolve.report.argument import history
 from evolve.report.figures import champion_curve
+from evolve.report.hit_figures import hits_picture
+from evolve.report.lap_details import lap_details, remarks
 from evolve.report.lap_figures import front_picture, laps_picture, steps_picture
 from evolve.report.machine import ceiling_tables, machine_facts
 from evolve.report.page import template, write_page
@@ -58,6 +60,7 @@ def page(store: Store, loops: Sequence[str], rates: str = "") -> str:
 def _loop(store: Store, told: Told) -> Told:
     """All that the page says of a loop."""
     drawn = {"laps": laps_picture(told), "steps": steps_picture(told), "front": front_picture(told)}
+    drawn["hits"] = hits_picture(told)
     return {
         "told": told,
         "what": words.WHAT.get(told["kind"], ""),
@@ -65,6 +68,8 @@ def _loop(store: Store, told: Told) -> Told:
         "history": history(told),
         "last": next((lap for lap in reversed(told["laps"]) if lap["factor"]), None),
         "dials": words.dials(told),
+        "details": lap_details(told),
+        "remarks": remarks(told),
         "reasons": words.reasons(told["verdict"]),
         "legs": [(leg, words.found(leg)) for leg in told["verdict"]["legs"]],
         "to_decide": words.to_decide(told["verdict"]),
@@ -78,13 +83,19 @@ def _loop(store: Store, told: Told) -> Told:
 
 def _runs(store: Store, told: Told) -> Iterator[tuple[str, Picture]]:
     """The champion's curve in each run that a lap made."""
-    for lap in told["laps"]:
-        if not (key := lap["details"].get("run")):
-            continue
+    made = [(lap["lap"], key) for lap in told["laps"] for key in _run_ids(told["kind"], lap["details"])]
+    for lap, key in made:
         run = store.run(key)
         fresh, bound = store.publication(run.id), store.bound(run.id)
         if picture := champion_curve(store.individuals(run.id), store.checkpoints(run.id), fresh, bound):
-            yield f"Lap {lap['lap']}: {run.id}", _renamed(picture, f"{run.id}-curve")
+            yield f"Lap {lap}: {run.id}", _renamed(picture, f"{run.id}-curve")
+
+
+def _run_ids(kind: str, details: Told) -> list[str]:
+    """Of the runs that a lap made: one, or one for each part of an engine."""
+    if kind == "engine":
+        return [part["run"] for part in details.get("parts", {}).values() if "run" in part]
+    return [details["run"]] if details.get("run") else []
 
 
 def _renamed(picture: Picture, name: str) -> Picture:

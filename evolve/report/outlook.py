@@ -166,7 +166,7 @@ def expected(found: Told) -> str:
 def flat(found: Told) -> str:
     """What the stop rule says."""
     if found["stopped"]:
-        return f"the search was stopped early: {found['stopped']}"
+        return "yes: the search was stopped for that before its budget was used up"
     if found["recent"] is None:
         return str(found["says"])
     near = found["near"]

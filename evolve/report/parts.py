@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evolve.report.text import together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def part_of(title: str, origin: str, command: str, paragraphs: Iterable[str]) -> str:
+    """A part of a file: what it is, how it was made, by which command, and what it says.
+
+    Args:
+        title: ``# ...``.
+        origin: when, by which version, on what.
+        command: that makes it anew, without its ``--results``.
+        paragraphs: those that say nothing are left out.
+    """
+    first = f"{title}\n\n{origin}. `{command} --results` wrote this part and will overwrite it."
+    return together([first, *paragraphs]) + "\n"
 
 
 def put(path: Path, part: str) -> None:

@@ -28,7 +28,7 @@ def brief(told: Told) -> str:
         [
             headline(told),
             "",
-            facts([*champion(told), ("luck", luck(told)), *_doubts(told), ("time", where_time_went(told))]),
+            facts([*champion(told), ("luck", luck(told)), *stopped(told), *_doubts(told), *_time(told)]),
         ]
     )
 
@@ -50,7 +50,7 @@ def full(told: Told, rates: str = "") -> str:
             "",
             facts([*_verdict(told), ("error rates", rates or NO_RATES)]),
             "",
-            facts([*_search(told), *_doubts(told), ("time", where_time_went(told)), *_origin(told)]),
+            facts([*_search(told), *stopped(told), *_doubts(told), *_time(told), *_origin(told)]),
         ]
     )
 
@@ -108,12 +108,11 @@ def luck(told: Told) -> str:
     return "; ".join(filter(None, (outlook.best_of(told), outlook.ahead(told["null"]))))
 
 
-def where_time_went(told: Told) -> str:
+def _time(told: Told) -> list[tuple[str, str]]:
     """Shares of the wall time by phase."""
     total_s = sum(told["phases_s"].values())
-    return (
-        ", ".join(f"{name} {percent(value / total_s)}" for name, value in told["phases_s"].items()) if total_s else ""
-    )
+    shares = (f"{name} {percent(value / total_s)}" for name, value in told["phases_s"].items() if total_s)
+    return [("time", ", ".join(shares))]
 
 
 def _schedule(told: Told) -> list[tuple[str, str]]:
@@ -148,6 +147,16 @@ def _search(told: Told) -> list[tuple[str, str]]:
         ("outcomes", f"{counts}; {told['duplicates']} duplicates" if counts else ""),
         ("rate", f"{number(told['evaluations_per_s'])} evaluations a second" if told["evaluations"] else ""),
     ]
+
+
+def stopped(told: Told) -> list[tuple[str, str]]:
+    """Why the search ended before its budget was used up."""
+    found = told["stopped"]
+    if found is None:
+        return []
+    by_time = found["left_s"] is not None
+    left = clock(found["left_s"]) if by_time else f"{found['left_evaluations']} evaluations"
+    return [("stopped early", f"with {left} of its budget of {told['budget']} left: {found['why']}")]
 
 
 def _doubts(told: Told) -> list[tuple[str, str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
+from evolve.report.parts import part_of
 from evolve.report.quantities import percent, plain_number, seconds
-from evolve.report.text import facts, markdown_table, paragraph, table
+from evolve.report.text import facts, markdown_table, omissions, table, together
 from evolve.rivalry.standings import HELD_OUT
 
 if TYPE_CHECKING:
@@ -25,38 +26,26 @@ def plain(standings: Standings) -> dict[str, Any]:
 
 def text(standings: Standings) -> str:
     """Everybody's score, everybody's score on each space, and what the first of ours is worth."""
-    parts = [
-        table([cell.upper() for cell in header(standings)], map(row, standings.standings)),
-        table(("SCORE ON", *map(starred, standings.spaces)), by_space(standings)),
-        footnote(standings),
-        facts(said(standings)),
-        "\n".join(paragraph(f"left out: {line}") for line in standings.left_out),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    scores = table([cell.upper() for cell in header(standings)], map(row, standings.standings))
+    spaces = table(("SCORE ON", *map(starred, standings.spaces)), by_space(standings))
+    return together([scores, spaces, footnote(standings), facts(said(standings)), omissions(standings.left_out)])
 
 
 def markdown(standings: Standings, made: Mapping[str, str]) -> str:
-    """The part of ``benchmarks/RESULTS.md``.
-
-    Args:
-        standings: what came out.
-        made: how: the date, the machine, versions of packages.
-    """
-    first = f"Played on {made['date']} with evolve-kernels {__version__}"
-    origin = f"{first}. `python -m benchmarks.suites.strategies --results` wrote this part and will overwrite it."
-    with_them = f"With {made['versions']}, on {made['machine']}."
-    parts = [
-        f"{TITLE}\n\n{origin}",
+    """The part of ``benchmarks/RESULTS.md``; ``made`` says how, see ``evolve.cli.suites.made``."""
+    names = ("score on", *(_escaped(starred(name)) for name in standings.spaces))
+    paragraphs = [
         how(standings),
         markdown_table(header(standings), map(row, standings.standings)),
         "\n".join(f"- {label}: {what}" for label, what in said(standings)),
         "Scores by space:",
-        markdown_table(("score on", *(_escaped(starred(name)) for name in standings.spaces)), by_space(standings)),
+        markdown_table(names, by_space(standings)),
         _escaped(footnote(standings)),
         "\n".join(f"- left out: {line}" for line in standings.left_out),
-        with_them if made["versions"] else "",
+        f"With {made['versions']}, on {made['machine']}." if made["versions"] else "",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    origin = f"Played on {made['date']} with evolve-kernels {__version__}"
+    return part_of(TITLE, origin, "python -m benchmarks.suites.strategies", paragraphs)
 
 
 def _escaped(text: str) -> str:

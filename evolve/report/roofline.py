@@ -16,20 +16,21 @@ import plotly.offline
 from evolve.report.drawing import GREEN, GREY, ORANGE, RED, Drawing, Mark, Picture, escaped
 from evolve.report.machine import machine_facts
 from evolve.report.page import template, write_page
-from evolve.report.quantities import extents, number, percent, rate, seconds, speedup
+from evolve.report.quantities import number, percent, rate, seconds, speedup
+from evolve.report.roofs import CONTESTANTS, below, cores, flat, intensity, measured, slopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from evolve.bench import Results
 
 Told = dict[str, Any]
 
-PLAIN, OURS = "baseline", "default"
 _ROW = 24
 _SHARES = (1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_PLACES = (("plain", GREY, "circle", "plain loop"), ("rival", ORANGE, "diamond", "fastest rival"))
+_LOOKS = {"plain": (GREY, "circle"), "rival": (ORANGE, "diamond"), "champion": (GREEN, "star")}
+"""Colour and symbol of each of ``CONTESTANTS``."""
 
 
 def write(results: Results, path: Path) -> Path:
@@ -54,29 +55,6 @@ def page(results: Results) -> str:
     )
 
 
-def measured(benchmarks: Iterable[Mapping[str, Any]]) -> Iterator[Told]:
-    """Each problem with the seconds of its champion, its plain loop and its fastest rival."""
-    for one in (benchmark["extra_info"] for benchmark in benchmarks):
-        if "speedups" in one:
-            rivals = {n: s for n, s in one["speedups"].items() if n not in (PLAIN, OURS)}
-            best = min(rivals, key=lambda name: float(rivals[name]["estimate"]), default=None)
-            plain = one["speedups"].get(PLAIN)
-            yield {
-                **one,
-                "name": f"{one['kernel']} {one['dtype']} {extents(one['size'])}" + _threads(one),
-                "champion": one["time_s"],
-                "plain": one["time_s"] * plain["estimate"] if plain else None,
-                "rival": one["time_s"] * rivals[best]["estimate"] if best else None,
-                "rival_name": best,
-                "over_rival": rivals[best] if best else None,
-                "over_plain": plain,
-            }
-
-
-def _threads(one: Mapping[str, Any]) -> str:
-    return f", {one['threads']} threads" if one.get("threads", 1) > 1 else ""
-
-
 def _row(one: Told) -> tuple[str, ...]:
     bound = one.get("bound")
     return (
@@ -94,21 +72,20 @@ def _row(one: Told) -> tuple[str, ...]:
 
 def roofline(problems: Sequence[Told], ceilings: Mapping[str, Any], threads: int = 1) -> Picture | None:
     """FLOP a second over FLOP a byte below the measured roofs; None where nothing has a place there."""
-    shown = [one for one in problems if one["flop"] and one["moved_bytes"]]
-    flat, slopes = (_roofs(ceilings.get(of, {}), threads) for of in ("flop_per_s", "bytes_per_s"))
-    if not shown or not flat or not slopes:
+    shown, across, above = below(problems), flat(ceilings, threads), slopes(ceilings, threads)
+    if not shown or not across or not above:
         return None
     drawing = Drawing()
-    intensities = [one["flop"] / one["moved_bytes"] for one in shown]
+    intensities = [*map(intensity, shown)]
     ends = (min(0.05, *intensities) / 1.5, max(100.0, *intensities) * 1.5)
-    for level, bytes_per_s in slopes.items():
-        _slope(drawing, level, bytes_per_s, ends, max(flat.values()))
-    for dtype, flop_per_s in flat.items():
-        _flat(drawing, dtype, flop_per_s, ends)
-    cores = "one core" if threads == 1 else f"{threads} cores"
-    drawing.legend.append(Mark("line", RED, f"measured roofs of {cores}: arithmetic (fma), and traffic by cache level"))
-    for place, colour, symbol, label in (*_PLACES, ("champion", GREEN, "star", "champion")):
-        _contestants(drawing, shown, place, (colour, symbol, label))
+    for level, bytes_per_s in above.items():
+        _slope(drawing, level, bytes_per_s, ends, max(across.values()))
+    for name, flop_per_s in across.items():
+        _flat(drawing, name, flop_per_s, ends)
+    what = f"measured roofs of {cores(threads)}: arithmetic by dtype and mix, and traffic by cache level"
+    drawing.legend.append(Mark("line", RED, what))
+    for place in CONTESTANTS:
+        _contestants(drawing, shown, place)
     drawing.figure.update_xaxes(type="log", title="FLOP per byte that must be moved", range=[*map(math.log10, ends)])
     drawing.figure.update_yaxes(type="log", title="FLOP a second", tickformat="~s")
     caption = (
@@ -116,15 +93,6 @@ def roofline(problems: Sequence[Told], ceilings: Mapping[str, Any], threads: int
         "lines are what this machine was measured to do; nothing can stand above the one that its data come from."
     )
     return drawing.picture("roofline", caption, 560)
-
-
-def _roofs(by_name: Mapping[str, Mapping[str, Mapping[str, float]]], threads: int) -> dict[str, float]:
-    """The highest figure of each dtype, or cache level, that was measured with so many threads."""
-    of = str(threads)
-    found = {
-        name: [float(figures[of]) for figures in kinds.values() if of in figures] for name, kinds in by_name.items()
-    }
-    return {name: max(figures) for name, figures in found.items() if figures}
 
 
 def _slope(drawing: Drawing, level: str, bytes_per_s: float, ends: tuple[float, float], peak: float) -> None:
@@ -139,8 +107,8 @@ def _slope(drawing: Drawing, level: str, bytes_per_s: float, ends: tuple[float, 
         )
 
 
-def _flat(drawing: Drawing, dtype: str, flop_per_s: float, ends: tuple[float, float]) -> None:
-    _line(drawing, [ends[0], ends[1]], [flop_per_s, flop_per_s], f"{dtype} {rate(flop_per_s, 'FLOP/s')}", "top left")
+def _flat(drawing: Drawing, name: str, flop_per_s: float, ends: tuple[float, float]) -> None:
+    _line(drawing, [ends[0], ends[1]], [flop_per_s, flop_per_s], f"{name} {rate(flop_per_s, 'FLOP/s')}", "top left")
 
 
 def _line(drawing: Drawing, x: list[float], y: list[float], label: str, where: str = "top right") -> None:
@@ -158,11 +126,11 @@ def _line(drawing: Drawing, x: list[float], y: list[float], label: str, where: s
     )
 
 
-def _contestants(drawing: Drawing, shown: Sequence[Told], place: str, look: tuple[str, str, str]) -> None:
-    colour, symbol, label = look
+def _contestants(drawing: Drawing, shown: Sequence[Told], place: str) -> None:
+    (colour, symbol), label = _LOOKS[place], CONTESTANTS[place]
     there = [one for one in shown if one[place]]
     trace = go.Scatter(
-        x=[one["flop"] / one["moved_bytes"] for one in there],
+        x=[*map(intensity, there)],
         y=[one["flop"] / one[place] for one in there],
         mode="markers+text" if symbol == "star" else "markers",
         marker={"color": colour, "size": 13 if symbol == "star" else 8, "symbol": symbol},
@@ -189,8 +157,8 @@ def fractions(problems: Sequence[Told]) -> Picture | None:
     if not shown:
         return None
     drawing = Drawing()
-    for place, colour, symbol, label in (*_PLACES, ("champion", GREEN, "star", "champion")):
-        there = [one for one in shown if one[place]]
+    for place, label in CONTESTANTS.items():
+        (colour, symbol), there = _LOOKS[place], [one for one in shown if one[place]]
         trace = go.Scatter(
             x=[one["bound"]["time_s"] / one[place] for one in there],
             y=[escaped(one["name"]) for one in there],

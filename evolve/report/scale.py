@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evolve import __version__
 from evolve.report.quantities import clock, number, seconds
-from evolve.report.text import markdown_table, table
+from evolve.report.text import markdown_table, table, yes_or_no
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,15 +59,11 @@ def _ask(what: str, asks: Asks) -> Row:
     screened = f"{asks.screened} children screened, legal and no twins, of {asks.bred} bred"
     remark = f"{screened}; {known}; {range_}, a tell {seconds(asks.tell_s)}"
     median_s = asks.median_s
-    return f"{what}, median", seconds(median_s), seconds(ASK_S), _said(median_s <= ASK_S), remark
+    return f"{what}, median", seconds(median_s), seconds(ASK_S), yes_or_no(median_s <= ASK_S), remark
 
 
 def _holds(found_bytes: float, most_bytes: float) -> tuple[str, str, str]:
-    return _decimal(found_bytes), _decimal(most_bytes), _said(found_bytes <= most_bytes)
-
-
-def _said(holds: bool) -> str:
-    return "yes" if holds else "NO"
+    return _decimal(found_bytes), _decimal(most_bytes), yes_or_no(found_bytes <= most_bytes)
 
 
 def _decimal(value_bytes: float) -> str:

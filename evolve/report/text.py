@@ -39,6 +39,21 @@ def paragraph(text: str) -> str:
     return _wrapped(" ".join(text.split()), "", "")
 
 
+def together(parts: Iterable[str]) -> str:
+    """Parts with an empty line between them; those that say nothing are left out."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def yes_or_no(holds: object) -> str:
+    """Whether what was asked for holds; a NO catches the eye."""
+    return "yes" if holds else "NO"
+
+
+def omissions(lines: Iterable[str]) -> str:
+    """What was left out, and why."""
+    return "\n".join(paragraph(f"left out: {line}") for line in lines)
+
+
 def _wrapped(text: str, first: str, later: str) -> str:
     # a path or a command that is broken in two cannot be copied
     return textwrap.fill(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from evolve.rivalry.standings import Standing, Standings
 
 _UNSCREENED = Settings(screened=False)
+_FEW_LESSONS = Settings(lessons=100)  # as usual it learns from more than it is allowed to try here
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ PARTS = (
     Part("looking near the best", "no neighbours of theirs, and no climbing", Settings(near=0)),
     Part("climbing where nothing better comes", "what is screened alone", Settings(climbing=0.0)),
     Part("a share near the best, unscreened", "none", Settings(screened=False, exploit=0.0), _UNSCREENED),
+    Part("lessons far apart, 100 of them", "some of every age", Settings(lessons=100, novel=False), _FEW_LESSONS),
 )
 """All that can be switched off within a run of some hundred evaluations."""
 
@@ -92,8 +94,9 @@ class Worth:
 
 
 def field_of_parts(control_share: float = CONTROL_SHARE) -> Field:
-    """The whole search first, then each part's search without it."""
-    return Field((_entrant(None, control_share), *(_entrant(part.without, control_share) for part in PARTS)), ())
+    """The whole search first, then each part's search without it, and such as some are held against."""
+    others = [*(part.without for part in PARTS), *(part.beside for part in PARTS)]
+    return Field(tuple(_entrant(settings, control_share) for settings in dict.fromkeys([None, *others])), ())
 
 
 def worths(standings: Standings) -> Iterator[Worth]:

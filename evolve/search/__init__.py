@@ -9,7 +9,9 @@ of any of them. One's own is a class in a file, ``path.py:Class``; ``testing.Str
 the contract; ``README.md`` in this folder shows how to write one.
 
 How a ``genetic`` ask goes: ``alphabet`` (genomes as rows of an array), ``breeding`` (a few thousand children),
-``embedding`` and ``surrogate`` (what the outcomes in the ``archive`` say of them), ``screening`` (which to measure).
+``embedding`` and ``surrogate`` (what the outcomes in the ``archive`` say of them; ``lessons``, of too many),
+``columns`` and ``expectation`` (the same of very many children), ``screening`` (which to measure). Distances and sums
+over all pairs are the work of ``evolve.engine``.
 
 Strategy modules are imported when asked for: some need libraries that the command line's help can do without.
 """
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from evolve.search.protocol import Strategy
-    from evolve.search.settings import Settings
     from kernels.language.space import Space, Value
 
 STRATEGIES = {
@@ -49,7 +51,7 @@ def make(
     rng: np.random.Generator,
     control_share: float = CONTROL_SHARE,
     start: Mapping[str, Value] | None = None,
-    settings: Settings | None = None,
+    **further: Any,
 ) -> Strategy:
     """The strategy called ``name``, with a control arm unless its share is 0.
 
@@ -59,15 +61,17 @@ def make(
         rng: split in two, for the strategy and the control arm: equal seeds give equal control draws to any strategy.
         control_share: of all evaluations, at least 0 and below 1.
         start: the legal schedule at which the search begins; the kernel's default where none is given.
-        settings: of a strategy that breeds, where they are not as usual.
+        further: what is not as usual, each None where it is: ``settings``, of a strategy that breeds; ``engine``, whose
+            kernels it runs on: strategies that need none do without.
 
     Raises:
         ValueError: no such strategy, a control share out of range, or an illegal start.
     """
     searching, controlling = rng.spawn(2)
-    begun = space.starting_at(start) if start else space
-    further = {"settings": settings} if settings else {}
-    strategy = cast("Strategy", strategy_class(name)(begun, searching, **further))
+    begun, made = space.starting_at(start) if start else space, strategy_class(name)
+    taken = {*inspect.signature(made).parameters, "settings"}
+    given = {word: value for word, value in further.items() if value is not None and word in taken}
+    strategy = cast("Strategy", made(begun, searching, **given))
     if control_share == 0:
         return strategy
     from evolve.search.control import ControlArm  # noqa: PLC0415 - as lazy as the strategies

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evolve.search.embedding import positions
+from evolve.search.settings import Settings
 from kernels.language.space import near_values
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 OPERATORS = ("mutate", "crossover", "neighbour", "random")
 NOBODY = -1
 
-_RESET_SHARE = 0.1  # leaves a local optimum that small steps do not
 _STEP = 0.1  # of a gene's whole scale: how far a typical change goes, where the next value is not further
-_EXPECTED_CHANGES = 1.5
+_USUAL = Settings()
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,17 @@ class Breeder:
     Args:
         alphabet: of the space.
         rng: for all draws.
+        settings: how far a mutant lies from its mother.
     """
 
-    def __init__(self, alphabet: Alphabet, rng: np.random.Generator) -> None:
+    def __init__(self, alphabet: Alphabet, rng: np.random.Generator, settings: Settings = _USUAL) -> None:
         self._alphabet = alphabet
         self._rng = rng
-        self._steps = [_cumulative(parameter) for parameter in alphabet.space.parameters]
+        self._mutations = settings.mutations
+        self._steps = [_cumulative(parameter, settings.leaps) for parameter in alphabet.space.parameters]
 
     def mutants(self, population: Rows, mothers: NDArray[np.int64]) -> Brood:
-        """Some 1.5 active genes of each mother changed, at least one."""
+        """Some active genes of each mother changed, at least one."""
         rows = self._mutated(population[mothers])
         return self._legal(rows, "mutate", mothers, np.full_like(mothers, NOBODY))
 
@@ -122,7 +124,7 @@ class Breeder:
     def _changes(self, may: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which genes change: each that may with equal chance, and one at least."""
         coins = np.where(may, self._rng.random(may.shape), 2.0)
-        share = _EXPECTED_CHANGES / np.maximum(may.sum(axis=1), 1)
+        share = self._mutations / np.maximum(may.sum(axis=1), 1)
         changes: NDArray[np.bool_] = may & ((coins < share[:, None]) | (coins == coins.min(axis=1)[:, None]))
         return changes
 
@@ -142,13 +144,13 @@ def _brood(rows: Rows, operator: str, mothers: NDArray[np.int64], fathers: NDArr
     return Brood(rows, operators, np.stack([mothers, fathers], axis=1))
 
 
-def _cumulative(parameter: Parameter) -> NDArray[np.float64]:
+def _cumulative(parameter: Parameter, leaps: float) -> NDArray[np.float64]:
     """``(values, values)``: from each value, the cumulative probability of the values that a change leads to."""
     count = len(parameter.values)
     if count == 1:
         return np.ones((1, 1))
     anywhere = (1 - np.eye(count)) / (count - 1)
-    chances = (1 - _RESET_SHARE) * _small_steps(parameter) + _RESET_SHARE * anywhere
+    chances = (1 - leaps) * _small_steps(parameter) + leaps * anywhere
     return np.cumsum(chances, axis=1)
 
 

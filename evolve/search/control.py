@@ -9,10 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from evolve.search.protocol import CONTROL_SHARE, Proposal
-
-FIRST_SLOTS = 60
-"""The draws that so many slots owe come first, three to every proposal of the search: they are its first population."""
-_FIRST_SHARE = 0.75
+from evolve.search.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,13 +19,28 @@ if TYPE_CHECKING:
     from evolve.search.protocol import Result, Strategy
     from kernels.language.space import Schedule, Space
 
+FOUNDERS = Settings.founders - 1
+"""Random schedules with which a genetic search begins, beside the one that its user wants it to begin at."""
+
+
+def owed(slots: int, share: float) -> int:
+    """Control draws among the first ``slots`` of a run.
+
+    The first slot is the search's own. Then come the draws that it takes for its founders: random schedules, which it
+    would draw itself, so that they cost it nothing. Behind them there is none until the share has caught up with them,
+    with the usual one in slot 54, and from then on so many that it is kept.
+
+    Args:
+        slots: of the run so far.
+        share: of all slots.
+    """
+    return max(min(slots - 1, FOUNDERS), math.floor(slots * share)) if slots and share else 0
+
 
 class ControlArm:
     """A strategy around another: some slots of every ask are control draws, the others are the wrapped strategy's.
 
-    Which slots is fixed: the draws that the first 60 slots owe come first, three to each proposal of the search; behind
-    them, after ``m`` slots there were ``ceil(m * share)``. A search that begins with random schedules takes them for
-    its own, so that they cost it little.
+    Which slots is fixed: after ``m`` of them there were ``owed(m, share)`` draws.
 
     The draws come from ``rng`` alone, so equal seeds give equal control arms whatever the strategy. They are i.i.d.:
     one may repeat a schedule that was already tried, whose outcome is then to be used again. A proposal of the
@@ -74,12 +86,7 @@ class ControlArm:
         self.strategy.tell(results)
 
     def _is_control(self, slot: int) -> bool:
-        return self._owed(slot + 1) > self._owed(slot)
-
-    def _owed(self, slots: int) -> int:
-        """Control draws among the first ``slots``."""
-        first = min(math.ceil(_FIRST_SHARE * slots), math.ceil(FIRST_SLOTS * self._share)) if self._share else 0
-        return max(first, math.ceil(slots * self._share))
+        return owed(slot + 1, self._share) > owed(slot, self._share)
 
     def _draw(self) -> Proposal:
         drawn = self._space.sample(self._rng)

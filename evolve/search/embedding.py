@@ -40,17 +40,20 @@ class Embedding:
     Attributes:
         tables: of each trait its gene, and ``(values, columns)`` where the gene's values lie.
         traits: ``(columns,)`` the trait to which each column belongs.
+        names: of the traits: gene and kind, as in ``"lanes/scale"``.
         count: number of traits.
         norm: mean squared length of a genome.
     """
 
     def __init__(self, space: Space) -> None:
         self.tables: list[tuple[int, NDArray[np.float64]]] = []
+        self.names: list[str] = []
         traits: list[int] = []
         for gene, parameter in enumerate(space.parameters):
-            for table in _tables(parameter):
+            for kind, table in _tables(parameter).items():
                 traits += [len(self.tables)] * table.shape[1]
                 self.tables.append((gene, table))
+                self.names.append(f"{parameter.name}/{kind}")
         self.traits = np.array(traits, dtype=np.int64)
         self.count = len(self.tables)
         self.norm = max(1, self.count) / 2
@@ -62,17 +65,19 @@ class Embedding:
         return np.concatenate([table[rows[:, gene]] for gene, table in self.tables], axis=1)
 
 
-def _tables(parameter: Parameter) -> list[NDArray[np.float64]]:
-    """``(values, columns)`` of each trait of a gene."""
+def _tables(parameter: Parameter) -> dict[str, NDArray[np.float64]]:
+    """``(values, columns)`` of each trait of a gene, by its kind."""
     count = len(parameter.values)
     if count == 1:
-        return []
-    cases = [np.eye(count)] if count <= _MOST_CASES else []
+        return {}
+    tables = {}
     if parameter.is_ordered and count > 2:
-        cases.insert(0, positions(parameter)[:, None])
+        tables["scale"] = positions(parameter)[:, None]
     elif parameter.kind == "permutation" and count > 2:
-        cases.insert(0, _precedence(parameter))
-    return [_scaled(table) for table in cases]
+        tables["order"] = _precedence(parameter)
+    if count <= _MOST_CASES:
+        tables["cases"] = np.eye(count)
+    return {kind: _scaled(table) for kind, table in tables.items()}
 
 
 def _precedence(parameter: Parameter) -> NDArray[np.float64]:

@@ -10,12 +10,14 @@ import numpy as np
 from deap import base, tools
 from threadpoolctl import threadpool_limits
 
+from evolve.engine import USUAL
 from evolve.search.alphabet import Alphabet
 from evolve.search.archive import Archive
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
+from evolve.search.lessons import greatest, most_novel, of_every_age, to_weigh
 from evolve.search.protocol import Novel, Proposal
-from evolve.search.screening import scores_of_ranks, screened
+from evolve.search.screening import promising, scores_of_ranks, screened
 from evolve.search.settings import Settings
 from evolve.search.surrogate import Surrogate
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from evolve.engine import Numerics
     from evolve.search.alphabet import Rows
     from evolve.search.archive import Places
     from evolve.search.protocol import Result
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 _LEAST_LESSONS = 6
 _NEWS = 4, 1 / 12
 """Length scales are learned anew once so many outcomes, or this share of all, have come."""
+_LITTER = 1 << 19
+"""Children that are bred at a time, and thinned before the next ones are: a million at once would take over 1 GB."""
 _DEFAULTS = Settings()
 
 
@@ -44,21 +49,33 @@ class _Objectives(base.Fitness):  # type: ignore[misc] # DEAP has no types
 class _Placed:
     """What DEAP sorts: an object with a ``fitness``."""
 
-    def __init__(self, place: int, objectives: tuple[float, float]) -> None:
+    def __init__(self, place: int, objectives: tuple[float, ...]) -> None:
         self.place = place
         self.fitness = _Objectives(objectives)
 
 
-def nondominated_first(objectives: Sequence[tuple[float, float]], count: int) -> list[int]:
+def nondominated_first(objectives: Array, count: int, engine: Numerics = USUAL) -> list[int]:
     """Places of the best by rank of non-domination, and within a front by crowding distance, the least crowded first.
 
     Args:
-        objectives: of each individual, both to be as large as can be.
+        objectives: ``(n, 2)`` of each individual, both to be as large as can be.
         count: how many; of the last front that has room those that stand alone.
+        engine: whose kernel ranks them.
     """
-    placed = [_Placed(k, pair) for k, pair in enumerate(objectives)]
-    chosen = tools.selNSGA2(placed, min(count, len(placed))) if placed else []
-    return [one.place for one in chosen]
+    first: list[int] = []
+    ranks = engine.dominance(-objectives) if len(objectives) else np.zeros(0)
+    for rank in np.unique(ranks).tolist():
+        if len(first) >= count:
+            break
+        first += _least_crowded_first(np.flatnonzero(ranks == rank).tolist(), objectives)
+    return first[:count]
+
+
+def _least_crowded_first(places: Sequence[int], objectives: Array) -> list[int]:
+    front = [_Placed(place, tuple(objectives[place].tolist())) for place in places]
+    tools.emo.assignCrowdingDist(front)
+    front.sort(key=lambda one: one.fitness.crowding_dist, reverse=True)
+    return [one.place for one in front]
 
 
 class Genetic(Novel):
@@ -73,24 +90,27 @@ class Genetic(Novel):
         space: the legal schedules.
         rng: seeds everything.
         settings: how it goes about it.
+        engine: whose kernels it runs on.
 
     Attributes:
         archive: all that was told.
         survivors: ``(n,)`` places of the population in it, the best first.
-        looked_at: children among which the last ask chose: legal, new, and each once.
+        looked_at: children among which the last ask chose: legal, new, and of very many each once a litter.
         logbook: seen, best and median after every tell.
     """
 
-    def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = _DEFAULTS) -> None:
+    def __init__(
+        self, space: Space, rng: np.random.Generator, settings: Settings = _DEFAULTS, engine: Numerics = USUAL
+    ) -> None:
         super().__init__(space, rng)
-        self.settings = settings
+        self.settings, self.engine = settings, engine
         self.logbook = tools.Logbook()
         self._alphabet = Alphabet(space)
         self.archive = Archive(self._alphabet)
         self.survivors: Places = np.zeros(0, dtype=np.int64)
         self.looked_at = 0
-        self._breeder = Breeder(self._alphabet, rng)
-        self._surrogate = Surrogate(Embedding(space))
+        self._breeder = Breeder(self._alphabet, rng, settings)
+        self._surrogate = Surrogate(Embedding(space), engine, settings.prior)
         self._learned = 0
         self._best, self._rose_at = -math.inf, 0
         self._pending: dict[Schedule, None] = {}
@@ -176,17 +196,15 @@ class Genetic(Novel):
     def _bred(self, n: int) -> list[Proposal]:
         if n <= 0 or not len(self.survivors):
             return []
-        brood = self._untried(self._brood())
-        self.looked_at = len(brood)
         learns = self.settings.screened and len(self.archive) >= _LEAST_LESSONS
         # one thread: matrices are small, a sum must not depend on the count of cores, and others may be building
         with threadpool_limits(1, user_api="blas"):
-            chosen = self._screened(brood, n) if learns else self._drawn(brood, n)
+            brood, chosen = self._screened(n) if learns else self._drawn(n)
         return [self._proposal(brood, place) for place in chosen]
 
-    def _brood(self) -> Brood:
+    def _brood(self, count: int) -> Brood:
         """Neighbours of the best, children of all, and strangers; some of them are known or twins."""
-        settings, count = self.settings, self.settings.children
+        settings = self.settings
         population = self.archive.rows[self.survivors]
         mutants, crosses = round(count * settings.mutants), round(count * settings.crosses)
         return joined(
@@ -219,8 +237,10 @@ class Genetic(Novel):
 
     # ---- choosing
 
-    def _drawn(self, brood: Brood, n: int) -> list[int]:
+    def _drawn(self, n: int) -> tuple[Brood, list[int]]:
         """By chance: a share next to the best, the others of the children."""
+        brood = self._untried(self._brood(self.settings.children))
+        self.looked_at = len(brood)
         order = self.rng.permutation(len(brood))
         is_near = brood.operators[order] == OPERATORS.index("neighbour")
         near, others = order[is_near].tolist(), order[~is_near].tolist()
@@ -228,39 +248,47 @@ class Genetic(Novel):
         while len(chosen) < n and (near or others):
             looks_near = self.rng.random() < self.settings.exploit
             chosen.append(((looks_near and near) or others or near).pop())
-        return chosen
+        return brood, chosen
 
-    def _screened(self, brood: Brood, n: int) -> list[int]:
+    def _screened(self, n: int) -> tuple[Brood, list[int]]:
         """By the greatest improvement that is expected."""
         known = len(self.archive)
         is_due = known - self._learned >= max(_NEWS[0], _NEWS[1] * self._learned)
         self._learned = known if is_due else self._learned
         rows, targets = self._lessons()
         self._surrogate.fit(rows, targets, learning=is_due and self.settings.learning)
-        return screened(self._surrogate, brood.rows, n, float(targets.max()), self._alphabet.rows(self._pending))
+        brood, pending = self._promising(), self._alphabet.rows(self._pending)
+        return brood, screened(self._surrogate, brood.rows, n, float(targets.max()), pending)
+
+    def _promising(self) -> Brood:
+        """Untried children, of very many those of whom most is expected; a litter is forgotten before the next one."""
+        children, self.looked_at = self.settings.children, 0
+        litters: list[Brood] = []
+        for share in np.array_split(np.arange(children), max(1, math.ceil(children / _LITTER))):
+            litter = self._untried(self._brood(len(share)))
+            litters.append(litter.taken(promising(self._surrogate, litter.rows)))
+            self.looked_at += len(litter)
+        return litters[0] if len(litters) == 1 else self._untried(joined(litters))
 
     def _lessons(self) -> tuple[Rows, Array]:
-        """What the surrogate learns: ranks, whatever the outliers, and what failed is worst.
-
-        Of too much it learns the best half of what fits, and of the others some of every age.
-        """
+        """What the surrogate learns: ranks, whatever the outliers, and what failed is worst."""
         rows, values = self.archive.rows, self.archive.fitness
         if not self.settings.shunning:
             rows, values = rows[~np.isnan(values)], values[~np.isnan(values)]
         values = np.where(np.isnan(values), np.nanmin(values) - 1, values)
-        if len(rows) > (most := self.settings.lessons):
-            is_best = _greatest(values, most // 2)
-            others = np.flatnonzero(~is_best)
-            aged = others[np.linspace(0, len(others) - 1, most - most // 2).astype(np.int64)]
-            kept = np.concatenate([np.flatnonzero(is_best), aged])
+        if len(rows) > self.settings.lessons:
+            kept = self._kept(rows, values)
             rows, values = rows[kept], values[kept]
         return rows, scores_of_ranks(values)
 
-
-def _greatest(values: Array, count: int) -> NDArray[np.bool_]:
-    """Which of some values are the greatest, of equal ones the first: without sorting them all."""
-    least = np.partition(values, len(values) - count)[len(values) - count]
-    is_greatest: NDArray[np.bool_] = values > least
-    ties = np.flatnonzero(values == least)
-    is_greatest[ties[: count - np.count_nonzero(is_greatest)]] = True
-    return is_greatest
+    def _kept(self, rows: Rows, values: Array) -> Places:
+        """Of too much the best half of what fits, and of the others those that are far from all that is kept."""
+        count = self.settings.lessons - self.settings.lessons // 2
+        is_best = greatest(values, self.settings.lessons // 2)
+        best, others = np.flatnonzero(is_best), np.flatnonzero(~is_best)
+        if self.settings.novel:
+            others, near = others[to_weigh(len(others), count)], self._surrogate.near
+            chosen = most_novel(near(rows[best]), near(rows[others]), count, self.engine)
+        else:
+            chosen = of_every_age(len(others), count)
+        return np.concatenate([best, others[chosen]])

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evolve.accuracy import LEAST_ERROR
+from evolve.engine import USUAL
 from evolve.search.genetic import Genetic, nondominated_first
 from evolve.search.settings import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from evolve.engine import Numerics
     from kernels.language.space import Space
 
 UNSCREENED = Settings(screened=False, tournament=2, children=200, crosses=0.5)
@@ -26,12 +28,13 @@ UNSCREENED = Settings(screened=False, tournament=2, children=200, crosses=0.5)
 class Nsga2(Genetic):
     """The genetic search with two objectives: a high fitness, and a small error."""
 
-    def __init__(self, space: Space, rng: np.random.Generator, settings: Settings = UNSCREENED) -> None:
-        super().__init__(space, rng, settings)
+    def __init__(
+        self, space: Space, rng: np.random.Generator, settings: Settings = UNSCREENED, engine: Numerics = USUAL
+    ) -> None:
+        super().__init__(space, rng, settings, engine)
 
     def surviving(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """The first of the fronts, and of the last one those that stand alone."""
-        fitness = self.archive.fitness[places].tolist()
         precision = -np.log(np.maximum(self.archive.errors[places], LEAST_ERROR))
-        objectives = [*zip(fitness, precision.tolist(), strict=True)]
-        return places[nondominated_first(objectives, self.settings.population)]
+        objectives = np.stack([self.archive.fitness[places], precision], axis=1)
+        return places[nondominated_first(objectives, self.settings.population, self.engine)]

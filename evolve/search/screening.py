@@ -30,7 +30,7 @@ def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending:
         best: target that is to be improved on.
         pending: genomes that are being measured: believed to turn out as expected, as is each that is chosen here.
     """
-    kept, pending = _promising(surrogate, rows), pending[-_MOST_PENDING:]
+    kept, pending = promising(surrogate, rows), pending[-_MOST_PENDING:]
     posterior = surrogate.posterior(np.concatenate([pending, rows[kept]]))
     for place in range(len(pending)):
         posterior.believe(place)
@@ -45,7 +45,8 @@ def screened(surrogate: Surrogate, rows: Rows, count: int, best: float, pending:
     return chosen
 
 
-def _promising(surrogate: Surrogate, rows: Rows) -> NDArray[np.int64]:
+def promising(surrogate: Surrogate, rows: Rows) -> NDArray[np.int64]:
+    """Places of the children whose uncertainty is worth working out: all, or of very many those with the best means."""
     if len(rows) <= _MOST_EXACT:
         return np.arange(len(rows))
     means = np.round(surrogate.mean(rows), 4)

@@ -10,20 +10,23 @@ and Braun 1993), which asks for the signs of slopes only, and starts where the l
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evolve.search.lookup import Lookup
+from evolve.engine import USUAL
+from evolve.search.columns import Columns
+from evolve.search.expectation import Expectation, Products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from evolve.engine import Numerics
     from evolve.search.alphabet import Rows
     from evolve.search.embedding import Embedding
+    from evolve.search.prior import Prior
 
     Array = NDArray[np.float64]
-    Reals = NDArray[Any]  # single or double
 
 _JITTER = 1e-6
 _LEAST_VARIANCE = 1e-9
@@ -37,7 +40,6 @@ _FASTER, _SLOWER = 1.3, 0.5
 _TRAIT_SPREAD = 1.0
 _ALONE, _PAIRS, _NOISE = math.log(1.0), math.log(0.1), math.log(0.01)
 _SPREAD = 1.5
-_CHUNK = 512  # its arrays are 0.6 MB each, and stay in a second-level cache
 
 
 class Surrogate:
@@ -45,12 +47,15 @@ class Surrogate:
 
     Args:
         embedding: where genomes lie.
+        engine: whose kernel scores very many of them.
+        prior: what other spaces taught; by default every trait matters alike.
     """
 
-    def __init__(self, embedding: Embedding) -> None:
-        self.embed = embedding
+    def __init__(self, embedding: Embedding, engine: Numerics = USUAL, prior: Prior | None = None) -> None:
+        self.embed, self._engine = embedding, engine
         believed = [-math.log(max(1, embedding.count))] * embedding.count
-        self._believed = np.array([*believed, _ALONE, _PAIRS, _NOISE])
+        alike = [*believed, _ALONE, _PAIRS, _NOISE]
+        self._believed = np.array(prior.believed(embedding.names) if prior else alike)
         self._spread = np.array([_TRAIT_SPREAD] * embedding.count + [_SPREAD] * 3)
         self.scales = self._believed.copy()
 
@@ -102,19 +107,20 @@ class Surrogate:
 
     def mean(self, rows: Rows) -> Array:
         """``(n,)`` expected targets of very many genomes, in single precision and a part at a time."""
-        lookup, loads = Lookup(self.embed, self._known_rows, np.exp(self.scales[:-3])), self.loads.astype(np.float32)
-        parts = [
-            self._covariances(*lookup(rows[first : first + _CHUNK])) @ loads for first in range(0, len(rows), _CHUNK)
-        ]
-        return self.level + self.unit * (self.centre + np.concatenate(parts, dtype=np.float64))
+        flat = Columns(self.embed, np.ones(self.embed.count))
+        products = Products(flat, self.embed.norm, self.alone, self.pairs)
+        expected = Expectation(self.near, products, self._known_rows, self.loads, self._engine)
+        return self.level + self.unit * (self.centre + expected(rows))
+
+    @property
+    def near(self) -> Columns:
+        """Coordinates by the length scales: distances are those that covariances are of."""
+        return Columns(self.embed, np.exp(self.scales[:-3]))
 
     def covariances(self, places: Array, others: Array) -> Array:
         """``(n, m)`` between embedded genomes."""
-        squares = _squares(places * self._stretch, others * self._stretch)
-        return self._covariances(squares, places @ others.T * (1 / self.embed.norm))
-
-    def _covariances(self, squares: Reals, products: Reals) -> Reals:
-        covariances = _matern(*_falling(squares))
+        covariances = _matern(*_falling(_squares(places * self._stretch, others * self._stretch)))
+        products = places @ others.T * (1 / self.embed.norm)
         covariances += (self.alone + self.pairs * products) * products
         return covariances
 
@@ -202,20 +208,20 @@ def _loads(inverse: Array, targets: Array) -> tuple[float, Array, float]:
     return centre, loads, max(_LEAST_VARIANCE, float(residual @ loads) / len(residual))
 
 
-def _squares(some: Reals, others: Reals) -> Reals:
+def _squares(some: Array, others: Array) -> Array:
     """``(n, m)`` squared distances; what cancels in them is a few eps, where the covariance is flat."""
     norms = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    squares: Reals = np.maximum(norms - 2 * some @ others.T, 0)
+    squares: Array = np.maximum(norms - 2 * some @ others.T, 0)
     return squares
 
 
-def _falling(squares: Reals) -> tuple[Reals, Reals]:
+def _falling(squares: Array) -> tuple[Array, Array]:
     """Distances in the unit of Matern-5/2, and the exponential of their negatives."""
     a = np.sqrt(5 * squares)
     return a, np.exp(-a)
 
 
-def _matern(a: Reals, falling: Reals) -> Reals:
+def _matern(a: Array, falling: Array) -> Array:
     """Matern-5/2 of distances in its unit."""
-    covariances: Reals = (1 + a + a * a / 3) * falling
+    covariances: Array = (1 + a + a * a / 3) * falling
     return covariances

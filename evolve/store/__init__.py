@@ -2,10 +2,12 @@
 
 A *run* asks for *batches* of *evaluations*; each gets an *outcome*; now and then the champion is measured afresh, a
 *checkpoint*, and at the end once more, the *publication*. Search-time figures and fresh ones never share a table.
-A closed *loop* makes *laps*, each measured against lap 0 and *forecast* before it begins.
+A closed *loop* makes *laps*, each measured against lap 0 and *forecast* before it begins. The *engines* that laps made
+are kept, and on which machine which of them is at work, its *deployment*.
 """
 
 from evolve.store.base import Store
+from evolve.store.enginerecords import Deployment, EngineRecord
 from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
 from evolve.store.records import (
     BUILDING,
@@ -42,6 +44,8 @@ __all__ = [
     "Ceilings",
     "Champion",
     "Checkpoint",
+    "Deployment",
+    "EngineRecord",
     "Evaluation",
     "EventKind",
     "Forecast",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from evolve.store.enginerecords import Deployment, EngineRecord
     from evolve.store.looprecords import Forecast, Lap, Loop, LoopEvent, LoopSpec
     from evolve.store.records import (
         Batch,
@@ -201,3 +202,15 @@ class Store(Protocol):
 
     def laps(self, loop_id: str) -> list[Lap]:
         """A loop's laps in order."""
+
+    def add_engine(self, engine: EngineRecord) -> None:
+        """Keep what an engine is made of; one that is known already stays as it is."""
+
+    def engines(self) -> list[EngineRecord]:
+        """All engines, in the order in which they were kept."""
+
+    def add_deployment(self, deployment: Deployment) -> None:
+        """Keep that an engine, which is known, was put to work on a machine; the last one of a machine counts."""
+
+    def deployments(self, machine_id: str) -> list[Deployment]:
+        """Those of a machine, in order."""

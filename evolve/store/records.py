@@ -25,7 +25,7 @@ NOTES: tuple[str, ...] = get_args(Note)
 PHASES = ("build", "verify", "measure", "search", "other")
 BUILDING = ("building", "building_cpu")
 """Beside the phases: wall seconds in which schedules were made into sources, compiled and proven on awkward sizes, and
-the processor seconds that this process and its build workers spent in them."""
+the processor seconds that this process and its children spent in them."""
 
 
 def utc_now() -> str:

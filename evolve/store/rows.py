@@ -69,13 +69,16 @@ def _known(kind: type[DataclassInstance], values: Mapping[str, Any]) -> dict[str
     return {f.name: values[f.name] for f in fields(kind) if f.name in values}
 
 
+_OBJECTS = ("versions", "options", "fingerprint", "values", "schedule", "samples", "details", "manifest")
 _JSON: dict[str, Callable[[Any], Any]] = {
     "size": tuple,
     "parents": tuple,
     "speedup": _estimate,
     **dict.fromkeys(("gain", "engine", "ceiling", "endpoint"), _estimate),
     "rivals": lambda value: {name: _estimate(item) for name, item in value.items()},
-    **dict.fromkeys(("versions", "options", "fingerprint", "values", "schedule", "samples", "details"), dict),
+    **dict.fromkeys(
+        ("versions", "options", "fingerprint", "values", "schedule", "samples", "details", "manifest"), dict
+    ),
 }
 
 

@@ -106,7 +106,18 @@ _FOURTH = (
     *_append_only("candidate"),
 )
 
-VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_ENGINE_TABLES = {
+    "engine": """id TEXT PRIMARY KEY, manifest TEXT NOT NULL CHECK (json_valid(manifest)), kept_at TEXT NOT NULL""",
+    "deployment": """engine_id TEXT NOT NULL REFERENCES engine (id), machine TEXT NOT NULL REFERENCES machine (id),
+        at TEXT NOT NULL, reason TEXT NOT NULL""",
+}
+
+_FIFTH = (
+    *(f"CREATE TABLE {name} ({columns}) STRICT" for name, columns in _ENGINE_TABLES.items()),
+    *(trigger for name in _ENGINE_TABLES for trigger in _append_only(name)),
+)
+
+VERSIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """``VERSIONS[k]`` takes a file from version k to k + 1."""
 
 

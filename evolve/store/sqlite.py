@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evolve.errors import EvolveError, UsageError
 from evolve.store import names, rows
 from evolve.store.ceilings import best_of, last_of
+from evolve.store.enginetables import EngineTables
 from evolve.store.looptables import LoopTables
 from evolve.store.records import (
     BUILDING,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class SqliteStore(LoopTables, WisdomTables):
+class SqliteStore(LoopTables, EngineTables, WisdomTables):
     """A ``Store`` in one SQLite file; the contract stands there."""
 
     # -- machines -----------------------------------------------------------------------------------------------------

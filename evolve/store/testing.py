@@ -25,6 +25,7 @@ from evolve.store.records import (
     RunSpec,
     utc_now,
 )
+from evolve.store.testing_engines import EngineStoreTestCase
 from evolve.store.testing_loops import LoopStoreTestCase
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def measured(run: Run, number: int, fitness: float = 0.5) -> OutcomeRecord:
     return OutcomeRecord(run.id, number, outcome, utc_now(), fitness, build_s=0.75, launch=3)
 
 
-class StoreTestCase(LoopStoreTestCase):
+class StoreTestCase(LoopStoreTestCase, EngineStoreTestCase):
     """What any store must do."""
 
     @pytest.fixture

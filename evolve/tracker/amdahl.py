@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.inference import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,16 @@ def waterfall(speedup: Estimate, share: float, cap: float | None = None) -> Wate
 def program_speedup(speedup: float, share: float) -> float:
     """Amdahl's law; ``speedup`` may be inf."""
     return 1 / time_left(speedup, share)
+
+
+def speedup_of_all(kernels: Iterable[tuple[float, float]]) -> float:
+    """Amdahl's law for several kernels that become faster together, 1 / (1 - sum f (1 - 1 / s)); inf at f = 1, s = inf.
+
+    Args:
+        kernels: of each its share of the program's time, and its speedup, which may be inf.
+    """
+    left = 1 - sum(share * (1 - 1 / speedup) for share, speedup in kernels)
+    return 1 / left if left > 0 else math.inf
 
 
 def time_left(speedup: float, share: float) -> float:

@@ -61,12 +61,13 @@ def series(laps: Sequence[Lap]) -> Series:
     ceilings = [lap.ceiling for lap in measured if lap.ceiling is not None]
     endpoints = [lap.endpoint for lap in measured if lap.endpoint is not None]
     points = tuple(
-        Point(lap.lap, lap.gain, lap.inputs, lap.engine, _left(lap)) for lap in measured if lap.gain is not None
+        Point(lap.lap, lap.gain, lap.inputs, lap.engine, left_of(lap)) for lap in measured if lap.gain is not None
     )
     return Series(points, ceilings[-1] if ceilings else None, endpoints[-1] if endpoints else None, (*_faults(laps),))
 
 
-def _left(lap: Lap) -> Estimate | None:
+def left_of(lap: Lap) -> Estimate | None:
+    """What the ceiling leaves, in ln units, where the lap itself was held against it."""
     told = lap.details.get("left")
     return Estimate(**told) if told and None not in told.values() else None
 

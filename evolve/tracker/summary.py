@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evolve.budget import Budget
 from evolve.machines import profile_of
 from evolve.quarantine import folder_of
 from evolve.starting import origin_of
@@ -19,6 +20,7 @@ from evolve.tracker.headroom import headroom
 from evolve.tracker.naive import naive_product
 from evolve.tracker.outlook import outlook
 from evolve.tracker.status import elapsed_s, status
+from evolve.tracker.stopped import stopped
 from evolve.tracker.verdict import run_verdict
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def _progress(store: Store, run: Run, individuals: Sequence[Individual]) -> dict
         fresh.append(publication.measured_at)
     until = max(outcomes, default="")
     searching_s = elapsed_s([e for e in events if e.at <= until], [at for at in batches + outcomes if at <= until])
+    phases_s = store.phases(run.id)
     return {
         "status": status(events),
         "elapsed_s": elapsed_s(events, batches + outcomes + fresh),
@@ -98,8 +101,9 @@ def _progress(store: Store, run: Run, individuals: Sequence[Individual]) -> dict
         "evaluations": len(outcomes),
         "duplicates": sum(i.evaluation.duplicate_of is not None for i in individuals),
         "evaluations_per_s": len(outcomes) / searching_s if searching_s > 0 else 0.0,
-        "phases_s": store.phases(run.id),
+        "phases_s": phases_s,
         "outcomes": store.counts(run.id),
+        "stopped": stopped(events, Budget.parse(run.budget), sum(phases_s.values()), len(outcomes)),
     }
 
 

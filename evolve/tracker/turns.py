@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.inference import Estimate, exponential
+from evolve.deployed import deployment
 from evolve.store.rows import plain
 from evolve.tracker.evidence import difference
 from evolve.tracker.laps import series
@@ -48,8 +49,15 @@ def turns(store: Store, loop_id: str) -> dict[str, Any]:
         "verdict": _verdict(laps),
         "changes": _changes(shown),
         "expected": _expected(laps, shown),
+        "at_work": _at_work(store, loop),
     }
     return {name: plain(value) for name, value in told.items()}
+
+
+def _at_work(store: Store, loop: Loop) -> dict[str, Any] | None:
+    """The engine that searches on the loop's machine begin with now; None for the usual one, and for other loops."""
+    found = deployment(store, loop.machine) if loop.kind == "engine" else None
+    return {"engine": found.engine_id, "at": found.at, "reason": found.reason} if found else None
 
 
 def _identity(loop: Loop) -> dict[str, Any]:
@@ -80,17 +88,17 @@ def _standing(events: Sequence[LoopEvent], laps: Sequence[Lap]) -> dict[str, Any
 
 
 def _laps(laps: Sequence[Lap], forecasts: Mapping[int, Forecast], verdicts: Sequence[str]) -> list[dict[str, Any]]:
-    steps = [_step(before, lap) for before, lap in zip([None, *laps], laps, strict=False)]
+    steps = [step(before, lap) for before, lap in zip([None, *laps], laps, strict=False)]
     spent_s = accumulate(lap.cpu_s for lap in laps)
     return [
         {
             **_lap(lap),
-            "step": step.as_dict() if step else None,
+            "step": _plain(antilog(gained)),
             "spent_cpu_s": spent,
             "forecast": scored(forecasts[lap.lap], lap) if lap.lap in forecasts else None,
             "verdict": verdict,
         }
-        for lap, step, spent, verdict in zip(laps, steps, spent_s, verdicts, strict=True)
+        for lap, gained, spent, verdict in zip(laps, steps, spent_s, verdicts, strict=True)
     ]
 
 
@@ -112,17 +120,17 @@ def _lap(lap: Lap) -> dict[str, Any]:
     }
 
 
-def _step(before: Lap | None, after: Lap) -> Estimate | None:
-    """S of a lap over S of the one before: as the lap itself measured it, side by side, or else from the two gains.
+def step(before: Lap | None, after: Lap) -> Estimate | None:
+    """What a lap gained over the one before, in ln units: measured side by side, or else from the two gains.
 
     Gains were each measured against lap 0 in rounds of their own, so their errors are independent.
     """
-    step = after.details.get("step")
-    if step and after.details.get("is_new", True):
-        return antilog(Estimate(**step))
+    told = after.details.get("step")
+    if told and after.details.get("is_new", True) and None not in told.values():
+        return Estimate(**told)
     if before is None or before.gain is None or after.gain is None:
         return None
-    return antilog(difference(after.gain, before.gain))
+    return difference(after.gain, before.gain)
 
 
 def antilog(estimate: Estimate | None) -> Estimate | None:

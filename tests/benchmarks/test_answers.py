@@ -16,6 +16,8 @@ from benchmarks.race import Rules
 
 RIVAL, OURS = Contestant(None, rival="numpy"), Contestant(None)
 PROVEN = {"max_error": 0.5, "verify_s": 0.1}
+TRIED = {**PROVEN, "call_s": 1e-3}
+TRY = {"do": "try", "candidate": Contestant(None)}
 RACE = {"do": "race", "contestants": (OURS, OURS), "rules": Rules(most_rounds=6), "token": "t"}
 RACED = {
     "seconds": [[1e-3, 2e-3], [1e-3, 1e-3]],
@@ -36,7 +38,7 @@ def told(answer, request, token="t"):
     ("answer", "request_"),
     [
         (RACED, RACE),
-        (PROVEN, {"do": "try", "candidate": OURS}),
+        (TRIED, TRY),
         ({"failed": "Wrong", "reason": "size 7"}, {"do": "try", "candidate": OURS}),
         ({"failed": "Unavailable", "reason": "no torch"}, {"do": "try", "candidate": RIVAL}),
         ({"failed": "Unavailable", "reason": "no torch"}, {**RACE, "contestants": (OURS, RIVAL)}),
@@ -77,6 +79,14 @@ def test_a_race_of_another_shape_is_no_answer(changed):
         told({**RACED, **changed}, RACE)
 
 
+@pytest.mark.parametrize("call_s", [0.0, -1e-3, None, "1e-3", True])
+def test_a_proof_whose_call_took_no_time_is_no_answer(call_s):
+    with pytest.raises(NoAnswerError):
+        told({**TRIED, "call_s": call_s}, TRY)
+    with pytest.raises(NoAnswerError):
+        told(PROVEN, TRY)
+
+
 @pytest.mark.parametrize("kind", ["Measured", "Impossible", "Noisy", "IllegalSchedule", "Unavailable", "", 3, None, []])
 def test_no_child_can_call_its_own_failure_a_success(kind):
     with pytest.raises(NoAnswerError):
@@ -86,7 +96,7 @@ def test_no_child_can_call_its_own_failure_a_success(kind):
 @pytest.mark.parametrize("token", ["", "u", None, 1])
 def test_an_answer_to_another_question_is_no_answer(token):
     with pytest.raises(NoAnswerError):
-        told(PROVEN, {"do": "try", "candidate": OURS}, token)
+        told(TRIED, TRY, token)
 
 
 @pytest.mark.parametrize("said", [b"", b"\xff", b"[]", b"null", b"3", b'{"a"', b"[" * 100_000, b'{"token": "t"}'])

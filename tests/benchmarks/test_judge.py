@@ -37,6 +37,24 @@ def test_only_a_small_gain_on_a_disturbed_machine_is_doubted(speedup, conditions
     assert is_doubtful(outcome, RULES) is is_expected
 
 
+@pytest.mark.parametrize(("clear", "is_expected"), [(1.01, True), (1.1, True), (1.2, True)])
+def test_rules_that_call_less_a_clear_gain_leave_it_as_doubtful(clear, is_expected):
+    outcome = judged(samples(1.08, DISTURBED), 0.0, 0.0)
+    assert is_doubtful(outcome, Rules(clear=clear)) is is_expected
+
+
+@pytest.mark.parametrize(("speedup", "rounds", "low"), [(79.0, 1, 79 / 3), (79.0, 2, 79 / 3), (2.9, 5, 0.0)])
+def test_what_no_disturbance_explains_is_a_gain_after_one_round(speedup, rounds, low):
+    outcome = judged(Samples((1.0,) * rounds, (speedup,) * rounds, 1), 0.0, 0.0)
+    assert math.exp(outcome.low) == pytest.approx(low)
+    assert outcome.log_ratio == pytest.approx(math.log(speedup))
+
+
+def test_a_loss_of_one_round_has_no_interval():
+    outcome = judged(Samples((79.0,), (1.0,), 1), 0.0, 0.0)
+    assert (outcome.low, outcome.high) == (-math.inf, math.inf)
+
+
 def test_what_is_as_doubtful_the_second_time_is_noisy_and_keeps_its_samples():
     outcome = condemned(judged(samples(1.05, DISTURBED), 0.0, 0.0))
     assert isinstance(outcome, Noisy)

@@ -147,6 +147,15 @@ def test_a_slow_baseline_is_not_timed_again_once_all_are_far_above_it():
     assert all(one.speedups["baseline"].low > 10 for one in found.decisions)
 
 
+@pytest.mark.parametrize(("known_gain", "is_timed"), [(math.log(50), False), (math.log(2), True)])
+def test_a_baseline_of_a_minute_is_not_timed_again_where_the_search_settled_it(known_gain, is_timed):
+    world = World(np.random.default_rng(4), {"baseline": 50.0, "incumbent": 1.0, "fast": 0.8}, launch_spread=0.002)
+    entered = [Finalist(named("incumbent")), Finalist(named("fast"), named("incumbent"))]
+    found = promote(world, entered, Terms(baseline_s=61.0, known_gain=known_gain))
+    assert bool(world.calls["baseline"]) is is_timed
+    assert found.champion == 1
+
+
 def test_who_fails_is_out_and_the_others_go_on():
     world = World(np.random.default_rng(6), {"baseline": 2.0, "f": 1.0, "broken": 0.1}, failing=("broken",))
     found = promote(world, [Finalist(named("broken")), Finalist(named("f"))])

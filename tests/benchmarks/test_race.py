@@ -47,6 +47,11 @@ def test_a_race_takes_as_many_rounds_as_it_needs(ratios, rounds):
     assert decided_after(ratios) == rounds
 
 
+@pytest.mark.parametrize(("futile", "rounds"), [(0.2, 6), (0.4, 12), (0.5, 16), (1.0, 30)])
+def test_from_which_round_on_the_middle_has_to_be_in_front_is_a_rule(futile, rounds):
+    assert decided_after([0.010, -0.012] * 20, Rules(futile=futile)) == rounds
+
+
 def test_what_is_reported_takes_all_rounds_whatever_happens():
     assert decided_after([RUINOUS] * 40, Rules(most_rounds=12, may_drop=False)) == 12
 
@@ -65,6 +70,10 @@ def test_nothing_is_decided_before_the_first_round():
 )
 def test_a_sample_lasts_long_enough(call_s, loops):
     assert loops_for(call_s) == loops
+
+
+def test_rules_may_say_how_long_a_sample_is():
+    assert [loops_for(1e-5, sample_s) for sample_s in (1e-4, 2e-4, 4e-4)] == [10, 20, 40]
 
 
 class Planted:
@@ -118,6 +127,11 @@ def test_a_hopeless_candidate_costs_two_rounds():
     _, raced, log = run_race([2.0], [1.0])
     assert [len(times) for times in raced.seconds] == [2, 2]
     assert len(log) == 2 + 4
+
+
+def test_whose_call_takes_a_minute_is_known_by_one_round():
+    _, raced, _ = run_race([1.0], [61.0], rules=Rules(patience_s=-1.0))
+    assert [len(times) for times in raced.seconds] == [1, 1]
 
 
 def test_no_block_is_left_half_done_when_time_is_up():

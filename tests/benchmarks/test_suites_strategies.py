@@ -18,6 +18,7 @@ from benchmarks.suites import rivals_search
 from benchmarks.suites.rivals_search import RIVALS, Objective, Rival, Spent
 from benchmarks.suites.rivals_search.rival import MOST_IDLE, beginnings
 from evolve.cli import strategies
+from evolve.replay import shipped
 from evolve.report import rivalry
 
 ROOT = Path(__file__).parents[2]
@@ -163,9 +164,8 @@ def _run(*arguments):
 
 def test_the_command_plays_and_writes_what_was_asked_for(space, tmp_path, monkeypatch):
     monkeypatch.setenv("EVOLVE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv(strategies.RECORDED, str(space.parent))
     results, page = tmp_path / "RESULTS.md", tmp_path / "page.html"
-    asked = ["--seeds", 2, "--budget", 12, "--ours", "random", "--rivals", "none", "--json"]
+    asked = [space, "--seeds", 2, "--budget", 12, "--ours", "random", "--rivals", "none", "--json"]
     ended = _run(*asked, "--results", results, "--picture", page)
     assert ended.returncode == 0, ended.stderr
     assert len(json.loads(ended.stdout)["standings"]) == 2
@@ -185,10 +185,12 @@ def test_the_command_plays_and_writes_what_was_asked_for(space, tmp_path, monkey
         (["EMPTY"], "no recorded space in"),
         ([], "no recorded space is named"),
         (["BROKEN"], "damaged"),
+        (["matmul"], "no recorded space 'matmul' comes with this installation"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(arguments, said, space, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv(strategies.RECORDED, raising=False)
+    monkeypatch.delenv(shipped.RECORDED, raising=False)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "nowhere")
     for name in ("empty", "twin"):
         (tmp_path / name).mkdir()
     (tmp_path / "broken.json").write_text("{")

@@ -91,6 +91,12 @@ def test_a_machine_that_stays_slow_is_measured_as_it_is(monkeypatch):
     assert found.gain.estimate == pytest.approx(math.log(2))
 
 
+@pytest.mark.parametrize(("per_s", "is_usual"), [(85.0, False), (95.0, True), (105.0, True), (115.0, False)])
+def test_a_rate_is_usual_within_a_tenth_of_the_one_that_is_known(per_s, is_usual):
+    assert throughput.is_usual(per_s, 100.0) is is_usual
+    assert throughput.is_usual(per_s, 0.0)
+
+
 def test_who_looks_may_end_it():
     def look():
         raise KeyboardInterrupt

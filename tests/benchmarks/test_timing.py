@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from benchmarks.flush import LINE_BYTES, flusher, is_supported
-from benchmarks.timing import Called, Driven, Flushed, Rotating, StaleError, Turn, Watched
+from benchmarks.timing import (
+    LONG_S,
+    MOST_UNCOUNTED,
+    Called,
+    Driven,
+    Flushed,
+    Rotating,
+    StaleError,
+    Turn,
+    Watched,
+    uncounted,
+)
 
 needs_x86 = pytest.mark.skipif(not is_supported(), reason="the instruction is x86's")
 
@@ -78,6 +89,22 @@ def test_a_contestant_that_sets_everything_right_is_timed():
     call = Counting(np.zeros(3))
     assert watched(call, 2.0).sample(5) > 0
     assert call.calls == 5
+
+
+def test_what_is_not_counted_is_called_before_and_sets_nothing_right():
+    call = Counting(np.zeros(3))
+    side = watched(call, 2.0)
+    side.uncounted = 4
+    side.sample(1)
+    assert call.calls == 5
+    side.timing = Called(lambda: None, call.out)
+    with pytest.raises(StaleError):
+        side.sample(1)
+
+
+@pytest.mark.parametrize(("call_s", "calls"), [(1e-6, MOST_UNCOUNTED), (0.25e-3, 4), (2e-3, 1), (LONG_S, 0), (1.0, 0)])
+def test_short_calls_are_hot_after_some_and_long_ones_by_themselves(call_s, calls):
+    assert uncounted(call_s) == calls
 
 
 @pytest.mark.parametrize("expected", [2.0, 0.0, -1e-3, 1e300, np.nan, np.inf])

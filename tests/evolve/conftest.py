@@ -120,13 +120,15 @@ class Started:
     """Stands for ``evolve.run.start`` and ``resume``: says something, plants a run."""
 
     def __init__(self):
-        self.asked = None
+        self.asked, self.notes = None, []
 
     def __call__(self, store, asked, observer, admission, ending=None):
         self.asked, self.admission = asked, admission
         if admission.on_gate:
             admission.on_gate("machine can be trusted")
         run = _plant(store)
+        for kind, detail in self.notes:
+            store.add_event(run.id, kind, detail)
         observer(_progress(run.id))
         return run
 

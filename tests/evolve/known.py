@@ -19,7 +19,7 @@ BASELINE_S = 1.0
 class KnownHarness:
     """Times are a function of the schedule; ``stop_after`` evaluations the user presses Ctrl-C."""
 
-    builders_cpu_s = 0.0
+    children_cpu_s = 0.0
 
     def __init__(self, stop=None, stop_after=None):
         self.task, self.cpus, self.baseline = TASK, [0, 1], Contestant(Handle("baseline", "0"))

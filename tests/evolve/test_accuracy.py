@@ -5,6 +5,7 @@ import math
 import moocore
 import numpy as np
 import pytest
+from deap import tools
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,11 +14,13 @@ from benchmarks.outcome import Measured, Samples
 from evolve.accuracy import LEAST_ERROR, at_most, most_error
 from evolve.champion import title_of
 from evolve.errors import UsageError
+from evolve.search.genetic import _Placed, nondominated_first
 from evolve.search.nsga2 import Nsga2
 from evolve.search.protocol import Result
 from evolve.store import Evaluation, Individual, OutcomeRecord, RunSpec
 from evolve.store.testing import SPEC
 from evolve.tracker.accuracy import accuracy, front, hypervolumes
+from kernels.dominance import numpy_ranks
 from kernels.language.space import Space, integer
 
 PLANE = Space([integer("speed", range(64), ""), integer("digits", range(64), "")])
@@ -84,6 +87,31 @@ def test_the_population_spreads_along_the_front():
     near = [one.schedule for one in strategy.population if one.schedule.speed + one.schedule.digits >= 60]
     assert len(near) > len(strategy.population) / 2
     assert max(one.speed for one in near) - min(one.speed for one in near) > 40
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_survives_is_whom_deap_selects(seed):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(60, 2))
+    count = int(rng.integers(1, 61))
+    individuals = [_Placed(place, tuple(pair)) for place, pair in enumerate(points.tolist())]
+    selected = tools.selNSGA2(individuals, count)
+    tools.selNSGA2(individuals, len(points))  # crowding distances of all fronts
+    ranks = numpy_ranks(-points)
+
+    def standing(one):
+        return ranks[one.place], -one.fitness.crowding_dist
+
+    found = [individuals[place] for place in nondominated_first(points, count)]
+    assert len({one.place for one in found}) == count
+    assert [standing(one) for one in found] == sorted(standing(one) for one in selected)
+
+
+def test_equals_share_a_front():
+    points = np.array([(1.0, 1.0), (0.0, 0.0), (1.0, 1.0), (0.0, 0.0), (0.5, 0.5)])
+    assert sorted(nondominated_first(points, 2)) == [0, 2]
+    assert sorted(nondominated_first(points, 9)) == [0, 1, 2, 3, 4]
+    assert nondominated_first(points[:0], 9) == []
 
 
 def test_a_champion_has_no_more_error_than_is_asked_for():

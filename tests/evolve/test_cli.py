@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
+from evolve.cli.loops import COMMANDS as LOOPS
 from evolve.cli.main import SECTIONS, cli, reported
 from evolve.errors import CheckFailedError, EvolveError, Interrupted, NoisyMachineError, UsageError
 from evolve.store import open_store
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 GROUPS = {
     "kernels": ("list", "show", "check"),
-    "loop": ("kernels", "batching", "replicators", "resume", "show", "list"),
+    "loop": (*LOOPS, "resume", "show", "list"),
 }
 SUBCOMMANDS = [[group, name] for group, names in GROUPS.items() for name in names]
 

@@ -128,3 +128,26 @@ def test_bench_writes_the_page_where_it_is_asked_for(evolve, benched, tmp_path):
     assert (code, page.exists()) == (0, True), err
     code, _, err = evolve("bench", "matmul", "--all")
     assert (code, "leave out matmul" in err) == (2, True)
+
+
+def test_bench_draws_the_picture_where_it_is_asked_for(evolve, benched, tmp_path):
+    del benched
+    picture = tmp_path / "roofs.svg"
+    code, _, err = evolve("bench", "--picture", str(picture))
+    assert (code, f"picture  {picture}" in err) == (0, True), err
+    assert picture.read_text().startswith("<svg ")
+
+
+def test_a_file_is_shown_and_drawn_without_measuring(evolve, benched, tmp_path):
+    ceilings = {"flop_per_s": {"float32": {"fma": {"1": 59e9}}}, "bytes_per_s": {"DRAM": {"read": {"1": 20e9}}}}
+    known = {"name": "mine", "budget": "1m", "evaluations": 3, "flop": 2e6, "moved_bytes": 3e7}
+    sheet = sheets.sheet("a" * 12, sheets.leader(sheets.genome(), **known))
+    sheet["machine_info"]["ceilings"] = {"machine": "a" * 12, "measured_at": "", "latest": ceilings, "best": ceilings}
+    path, picture = sheets.write(tmp_path, "a.json", sheet), tmp_path / "roofs.svg"
+    code, out, err = evolve("bench", "--read", str(path), "--picture", str(picture))
+    assert (code, "request" in benched) == (0, False), err
+    assert out.startswith("triad float32 4096: ")
+    assert "triad f32" in picture.read_text()
+    assert f"saved    {path}" in err
+    code, _, err = evolve("bench", "triad", "--read", str(path), "--compare", "--threads", "2")
+    assert (code, "leave out KERNEL --compare --threads" in err) == (2, True)

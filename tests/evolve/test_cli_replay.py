@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from evolve.replay import shipped
 from evolve.replay.recording import Recording, Subject, Timing
 from kernels.language.space import Schedule, integer
 
@@ -99,13 +100,28 @@ def test_other_programs_get_what_they_may_rely_on(evolve, slope):
     assert evolve("replay", slope, *asked)[1].count("estimate") == out.count("estimate")
 
 
+def test_a_space_may_be_named_and_where_none_is_all_that_are_at_hand_are_searched(evolve, slope, tmp_path, monkeypatch):
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "hollow.json").write_text(json.dumps(HOLLOW))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
+    monkeypatch.setenv(shipped.RECORDED, str(Path(slope).parent))
+    asked = ("--strategy", "random", "--seeds", "2", "--budget", "20", "--json")
+    found = [json.loads(evolve("replay", *words, *asked)[1])["spaces"] for words in (["hollow"], [])]
+    assert [[space["space"] for space in spaces] for spaces in found] == [["hollow"], ["hollow", "slope"]]
+    monkeypatch.delenv(shipped.RECORDED)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "nowhere")
+    code, out, err = evolve("replay", "-q")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "no recorded space is named" in err
+
+
 def test_the_control_arm_is_part_of_a_search_unless_it_is_left_out(evolve, slope, tmp_path):
-    """A strategy that asks the optimum first has it at once only where no random draw comes before it."""
-    first = "return [Proposal(s, 'mine') for s in sorted(self.space._listed, key=str, reverse=True)]"
-    asked = ("--strategy", strategy(tmp_path, first), "--seeds", "3", "--budget", "20", "--json")
+    """A strategy that asks the optimum second has it with its second evaluation only where no draw comes between."""
+    first = "return [Proposal(s, 'mine') for s in [self.space.default, max(self.space._listed, key=str)]]"
+    asked = ("--strategy", strategy(tmp_path, first), "--seeds", "3", "--budget", "25", "--json")
     scores = [json.loads(evolve("replay", slope, *asked, *more)[1])["results"][0] for more in ((), ("--no-control",))]
-    assert scores[0]["score"]["estimate"] < 1
-    assert scores[1]["score"]["estimate"] == pytest.approx(1)
+    assert scores[0]["median_ratio"] == scores[1]["median_ratio"] == {"25": 1.0}
+    assert scores[0]["score"]["estimate"] < scores[1]["score"]["estimate"] - 0.1
 
 
 @pytest.mark.parametrize(
@@ -236,7 +252,7 @@ def test_a_recording_is_asked_for_and_told(evolve, recorded, tmp_path):
     assert code == 0
     assert (task.kernel, task.size, task.dtype, task.threads, task.policy) == ("softmax", (64, 32), "float32", 1, "hot")
     assert recorded["part"] == "small"
-    assert "3, of which 1 failed" in out
+    assert "3, of which 1 failed (1 Wrong)" in out
     assert f"next: evolve replay {target}" in err
     assert evolve("replay", str(target), "--strategy", "random", "--seeds", "2", "-q")[0] == 0
 
@@ -249,6 +265,7 @@ def test_a_recording_lies_with_your_data_unless_told_otherwise(evolve, recorded,
     assert Path(told["file"]).name == "softmax-64x64-float64-small.json.gz"
     assert Path(told["file"]).is_relative_to(tmp_path)
     assert (told["schedules"], told["failed"], told["best_s"], told["baseline_s"]) == (3, 1, 1.0, 3.0)
+    assert told["failures"] == {"Wrong": 1}
     code, _, err = evolve("record", "softmax", "--size", "64")
     assert code == 2
     assert "is there already" in err

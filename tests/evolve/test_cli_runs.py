@@ -99,6 +99,26 @@ def test_of_a_run_that_ended_with_nothing_to_measure_afresh_only_a_guess_is_told
     assert "nothing beat the plain loop in a race; the search's best guess was 2.01x" in " ".join(out.split())
 
 
+def test_a_search_that_ended_by_itself_says_why_and_what_was_left(evolve, url, planted):
+    assert json.loads(evolve("show", planted.id, "--json")[1])["stopped"] is None
+    with open_store(url) as store:
+        store.add_event(planted.id, "flat", "the search has gone flat: nothing came")
+    told = json.loads(evolve("show", planted.id, "--json")[1])["stopped"]
+    assert told["why"] == "the search has gone flat: nothing came"
+    sentence = "stopped early with 0 evaluations of its budget of 2evals left: the search has gone flat: nothing came"
+    assert sentence in " ".join(evolve("show", planted.id)[1].split())
+
+
+def test_the_end_of_a_run_says_that_its_search_ended_by_itself(evolve, started, monkeypatch):
+    monkeypatch.setattr(started, "notes", [("stalled", "the search asked 20 times for what it knew")])
+    code, out, _ = evolve("run", "matmul", "--no-report")
+    assert code == 0
+    assert "left: the search asked 20 times for what it knew" in " ".join(out.split())
+    monkeypatch.setattr(started, "notes", [])
+    assert "stopped early" not in evolve("run", "matmul", "--no-report")[1]
+    assert json.loads(evolve("run", "matmul", "--no-report", "--json")[1])["stopped"] is None
+
+
 def test_a_run_without_a_champion_says_so(evolve, url, plant):
     with open_store(url) as store:
         run = plant(store, outcomes=[Wrong("no"), Wrong("no")], is_published=False)

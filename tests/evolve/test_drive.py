@@ -204,6 +204,15 @@ def test_a_loop_of_another_machine_is_refused(store):
     assert store.laps(loop.id) == store.loop_events(loop.id) == []
 
 
+def test_a_loop_that_other_versions_began_is_refused_with_what_changed(store):
+    """Its lap 0 cannot be made any more, so that no further lap could be held against it."""
+    old = asked(store)
+    loop = store.create_loop(replace(old, versions={**old.versions, "numba": "0.1"}))
+    with pytest.raises(UsageError, match=r"begun with numba 0\.1, now \d.*start a new loop"):
+        drive.resume(store, loop.id, Watcher())
+    assert store.laps(loop.id) == store.loop_events(loop.id) == []
+
+
 def test_a_store_that_lacks_a_lap_in_the_middle_goes_no_further(store):
     loop = drive.start(store, asked(store, 1), Watcher())
     store.add_lap(replace(store.laps(loop.id)[1], lap=3))

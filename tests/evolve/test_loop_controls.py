@@ -375,6 +375,17 @@ def test_a_lap_waits_for_the_machine_that_the_last_laps_met(folder):
     assert asked == [4.0, 2.0, 2.1, 2.1]  # of two the slower one: one that has not come back may never do
 
 
+@pytest.mark.parametrize(("usual", "said"), [(0.95, 0), (1.05, 0), (0.5, 1), (2.0, 1)])
+def test_a_lap_that_met_another_machine_than_those_before_says_so(folder, usual, said):
+    found = batching.Server(folder, 3, "float64", SHORT).compared(1, 2, np.random.default_rng(0))
+    loop = batching.Batching(SimpleNamespace(compared=lambda *_: found), lambda: None, lambda _doing: None)
+    usual_per_s = usual * found.frozen_per_s.estimate
+    first = _start(6.0, throughput_per_s={"estimate": usual_per_s})
+    notes = loop.turn([first], np.random.default_rng(0)).details["notes"]
+    assert len(notes) == said
+    assert all(f"{1e6 / usual_per_s:.3g} us in the laps before" in note for note in notes)
+
+
 def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatch):
     monkeypatch.setattr(batching, "source_folder", lambda: folder)
     around = _around()

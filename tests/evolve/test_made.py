@@ -1,5 +1,6 @@
 """What was compiled once is found again by its schedule, and never taken for anything else."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import kernels
 from benchmarks.contestant import Task
 from evolve import made as module
-from evolve.made import Made
+from evolve.made import Made, MadePlain
+from kernels.contract import no_workspace
 from kernels.door import Tuned
 from kernels.language import SourceFolder
 
@@ -31,7 +33,8 @@ def images(folder):
 
 def is_right(made):
     task = made._task
-    triad = Tuned(TRIAD, made.schedule, task.dtype, made.compiled(), made.runtime, task.threads)
+    kernel = TRIAD if made.schedule else dataclasses.replace(TRIAD, workspace=no_workspace)
+    triad = Tuned(kernel, made.schedule, task.dtype, made.compiled(), made.runtime, task.threads)
     b, c = np.random.default_rng(1).uniform(0.5, 2, (2, 37)).astype(task.dtype)
     return np.allclose(triad(b, c, 3.0), b + 3 * c, rtol=1e-6)
 
@@ -62,6 +65,16 @@ def test_each_schedule_dtype_and_team_has_an_image_of_its_own(folder):
     assert len(images(folder)) == len(alike)
     made(folder, Task("triad", (77,), "float64")).compiled()  # the size decides nothing
     assert len(images(folder)) == len(alike)
+
+
+def test_a_plain_loop_is_found_again_too(folder, monkeypatch):
+    assert is_right(MadePlain(TASK, folder))
+    made(folder).compiled()
+    assert len(images(folder)) == 2
+    monkeypatch.setattr(module, "plain_source_of", lambda _task: pytest.fail("specialised once more"))
+    again = MadePlain(TASK, folder)
+    assert is_right(again)
+    assert (again.schedule, again.runtime) == ({}, ())
 
 
 def test_other_versions_and_other_templates_have_other_images(folder, monkeypatch):

@@ -181,7 +181,7 @@ def test_the_stop_rule_and_a_stop_are_told(store):
     store.add_event(run.id, "flat", "as much again brings nothing")
     told = told_of(store, run)
     assert told["flat"]["stopped"] == "as much again brings nothing"
-    assert "the search was stopped early: as much again brings nothing" in said(told)
+    assert "gone flat? yes: the search was stopped for that" in said(told)
 
 
 def test_a_share_turns_the_kernel_into_the_program(known):

@@ -56,7 +56,7 @@ def session(tmp_path):
             store=store,
             task=task,
             individuals=individuals,
-            title=SimpleNamespace(individual=individuals[1], most_error=1.0),
+            title=SimpleNamespace(individual=individuals[1], fitness=0.7, most_error=1.0),
             around=SimpleNamespace(bound=MachineBound("fma", 0.04), spread=0.02),
             harness=SimpleNamespace(plan=_plan, baseline=Contestant(Handle("baseline", "0"))),
             shown=[],
@@ -104,7 +104,7 @@ def test_the_incumbent_and_the_best_others_that_come_close_are_finalists(session
     names = [finalist.contestant.handle.name for finalist in finalists]
     assert names == ["mc=48", "mc=72", "mc=120", "mc=144"]
     assert [finalist.incumbent and finalist.incumbent.handle.name for finalist in finalists] == [None, *["mc=48"] * 3]
-    assert terms == Terms(spread=0.02, baseline_s=0.1)
+    assert terms == Terms(spread=0.02, baseline_s=0.1, known_gain=session.title.fitness)
     assert terms.least_gain == 0.02
 
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from known import BASELINE_S, KnownHarness
 
 from benchmarks.exchange import ContestantFailedError
-from benchmarks.outcome import Crashed, Measured, Noisy, Samples
+from benchmarks.harness import Built
+from benchmarks.outcome import Conditions, Crashed, Impossible, Measured, Noisy, Samples
 from evolve.errors import EvolveError, UsageError
 from evolve.progress import StopRequest
 from evolve.replay.journal import Journal, Line
 from evolve.replay.read import read, spaces
-from evolve.replay.record import BEST, Around, RecordingInterrupted, listed, recorded
+from evolve.replay.record import BATCH, BEST, Around, RecordingInterrupted, listed, recorded
 from evolve.replay.recording import Recording, Subject, Timing
 from evolve.search.exhaustive import every
 from kernels import get
@@ -123,6 +124,28 @@ def test_our_own_file_gives_back_the_recording():
     assert Recording.from_dict(json.loads(json.dumps(again.as_dict()))) == again
 
 
+def built(made, build_s):
+    """The same with what builds took."""
+    columns = zip(made.timings.items(), build_s, "aab", strict=True)
+    return replace(
+        made, timings={schedule: replace(one, build_s=spent_s, code=code) for (schedule, one), spent_s, code in columns}
+    )
+
+
+def test_what_builds_took_is_kept_with_the_code_that_they_built(tmp_path):
+    built(recording(), [0.12345, None, 2.0]).write(tmp_path / "own.json")
+    told = json.loads((tmp_path / "own.json").read_text())
+    assert (told["schema"], told["build_s"], told["codes"]) == (1, [0.123, None, 2.0], [0, 0, 1])
+    timings = [*Recording.from_dict(told).timings.values()]
+    assert [(timing.build_s, timing.code) for timing in timings] == [(0.123, "0"), (None, "0"), (2.0, "1")]
+
+
+def test_a_recording_of_before_says_nothing_of_builds():
+    plain = json.loads(json.dumps(recording().as_dict()))
+    assert {"build_s", "codes"}.isdisjoint(plain)
+    assert {(timing.build_s, timing.code) for timing in Recording.from_dict(plain).timings.values()} == {(None, "")}
+
+
 def test_twenty_thousand_schedules_take_less_than_half_a_megabyte(tmp_path):
     rng = np.random.default_rng(0)
     genes = [integer(name, range(10), "") for name in "abcde"]
@@ -163,6 +186,7 @@ OWN = recording().as_dict()
         ({**OWN, "times_s": [1.0, 2.0]}, EvolveError, "incomplete, with 2 of 3 schedules"),
         ({**OWN, "genes": {"variant": [0, 1, 1], "tile": [0, 0, 7]}}, EvolveError, "damaged"),
         ({**OWN, "parameters": None}, EvolveError, "damaged"),
+        ({**OWN, "build_s": [1.0]}, EvolveError, "incomplete, with 1 of 3 schedules"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_replayed_is_told_in_a_line(told, error, said, tmp_path):
@@ -253,6 +277,18 @@ def test_each_schedule_has_its_time_whatever_it_was_raced_against(tmp_path):
         assert Journal.beside(tmp_path / f"{anchor}.json").heading.anchor == anchor
 
 
+def test_a_busy_moment_makes_nobody_race_against_the_plain_loop(tmp_path):
+    """Which may be a hundred times slower than the default schedule: minutes would become hours."""
+    default = get("triad").space.default
+    samples = Samples((HonestHarness().time_s({"key": key_of(default)}),) * 6, (BASELINE_S,) * 6, 1)
+    harness = HonestHarness(odd={key_of(default): Noisy("hogs", samples=samples)})
+    found = carried_out(tmp_path / "r.json", harness).timings
+    assert Journal.beside(tmp_path / "r.json").heading.anchor == "default"
+    assert [timing.time_s for timing in found.values()] == pytest.approx(
+        [harness.seconds(harness.plan(schedule).contestant) for schedule in found]
+    )
+
+
 def test_what_runs_the_same_code_is_measured_once(tmp_path):
     harness = HonestHarness()
     made = carried_out(tmp_path / "r.json", harness)
@@ -296,6 +332,76 @@ def test_the_best_are_measured_again_and_that_counts(tmp_path):
     assert sum(line.is_confirmed for line in Journal.beside(tmp_path / "r.json").lines.values()) >= BEST
 
 
+class BusyHarness(HonestHarness):
+    """Somebody slows down one side of the first ``times`` races of some keys, and the sentinels see it."""
+
+    def __init__(self, keys, times=1, **changes):
+        super().__init__(**changes)
+        self.busy, self.busy_times, self.raced = keys, times, Counter()
+
+    def pair(self, candidate, incumbent, rules):
+        samples, key = super().pair(candidate, incumbent, rules), key_of(candidate.schedule)
+        self.raced[key] += 1
+        if key not in self.busy or self.raced[key] > self.busy_times:
+            return samples
+        slowed = tuple(30 * time_s for time_s in samples.incumbent_s)
+        return replace(samples, incumbent_s=slowed, conditions=Conditions(flags=("memory",)))
+
+
+def test_a_disturbed_race_is_run_again_and_the_best_as_often_as_it_takes(tmp_path):
+    """Whoever is 30 times too fast in a disturbed race would be the optimum of the space."""
+    for times in (1, 3):
+        harness = BusyHarness(KEYS[5:7], times)
+        made = carried_out(tmp_path / f"{times}.json", harness)
+        for schedule, timing in made.timings.items():
+            assert timing.time_s == pytest.approx(harness.seconds(harness.plan(schedule).contestant))
+
+
+def test_a_machine_that_stays_disturbed_is_measured_all_the_same(tmp_path):
+    harness = BusyHarness(KEYS, 10**6)
+    made = carried_out(tmp_path / "r.json", harness)
+    assert all(timing.time_s for timing in made.timings.values())
+    again = len(harness.measured) - len(KEYS) - 1
+    assert 0 < again <= BATCH // 4 * math.ceil(len(SCHEDULES) / BATCH)
+
+
+def test_what_seems_impossible_is_believed_where_the_machine_turns_out_faster(tmp_path):
+    fast = KEYS[7]
+    for is_faster, expected in ((True, "Measured"), (False, "Impossible")):
+        harness = HonestHarness(odd={fast: Impossible("faster than the hardware")})
+        journal, asked = Journal.beside(tmp_path / f"{expected}.json"), []
+        around = Around(
+            harness,
+            journal,
+            lambda _line: None,
+            StopRequest(),
+            resurvey=lambda found=is_faster, asked=asked: asked.append(1) or found,
+        )
+        found = recorded(subject(), SPACE, SCHEDULES, around).timings
+        assert {timing.outcome for schedule, timing in found.items() if key_of(schedule) == fast} == {expected}
+        assert asked == [1]
+
+
+def test_the_first_schedule_of_a_code_has_paid_for_its_build(tmp_path):
+    """Here a code is what the first three genes say, and a key what the first four do."""
+
+    class Building(HonestHarness):
+        def plan(self, schedule):
+            plan = super().plan(schedule)
+            return replace(plan, source_hash=str([schedule[name] for name in list(schedule)[:3]]))
+
+        def build(self, plans):
+            return [Built(plan, build_s=0.5) for plan in reversed(plans)]
+
+    stop = StopRequest()
+    with pytest.raises(RecordingInterrupted):
+        carried_out(tmp_path / "r.json", Building(stop, stop_after=20), stop)
+    timings = carried_out(tmp_path / "r.json", Building()).timings.values()
+    codes = {timing.code for timing in timings}
+    assert 1 < len(codes) < len(KEYS)
+    assert Counter(timing.code for timing in timings if timing.build_s == 0.5) == dict.fromkeys(codes, 1)
+
+
 def test_an_interrupted_recording_goes_on_to_the_same_end(tmp_path):
     whole = carried_out(tmp_path / "whole.json")
     target = tmp_path / "parts.json"
@@ -333,6 +439,34 @@ def test_a_kernel_that_has_changed_is_refused(tmp_path):
     carried_out(tmp_path / "r.json")
     with pytest.raises(UsageError, match="another version of the kernel: times of two do not mix"):
         carried_out(tmp_path / "r.json", Changed())
+
+
+def test_a_kernel_whose_other_variants_have_changed_is_refused_and_nothing_spins(tmp_path):
+    """The default schedule runs what it ran, but the best one, which is to be measured again, does not."""
+    stop = StopRequest()
+    with pytest.raises(RecordingInterrupted):
+        carried_out(tmp_path / "r.json", HonestHarness(stop, stop_after=len(KEYS) + 1), stop)
+    default = key_of(get("triad").space.default)
+
+    class Changed(HonestHarness):
+        def plan(self, schedule):
+            plan = super().plan(schedule)
+            return plan if plan.key == default else replace(plan, key=f"new {plan.key}")
+
+    with pytest.raises(UsageError, match="another version of the kernel: times of two do not mix"):
+        carried_out(tmp_path / "r.json", Changed())
+
+
+def test_a_journal_of_before_builds_were_kept_goes_on(tmp_path):
+    whole = carried_out(tmp_path / "r.json")
+    journal = tmp_path / "r.json.journal"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines[1:]:
+        del line["build_s"], line["code"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines[:40]))
+    assert {s: t.time_s for s, t in carried_out(tmp_path / "r.json").timings.items()} == {
+        s: t.time_s for s, t in whole.timings.items()
+    }
 
 
 def test_a_damaged_journal_says_where(tmp_path):

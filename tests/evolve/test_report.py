@@ -290,6 +290,7 @@ def test_a_noisy_machine_disturbed_races_and_impossible_figures_are_said_at_the_
     run = run_in(store, policy="flush")
     store.add_event(run.id, "started")
     store.add_event(run.id, "noisy", "machine too noisy to judge: equals differ by <20> %")
+    store.add_event(run.id, "stalled", "it asked for <what> it knew")
     asked = [Evaluation(run.id, n, 0, n - 1, "search", "mutate", dict(SPACE.default), (), f"k{n}") for n in (1, 2)]
     store.add_batch(Batch(run.id, 0, utc_now()), asked)
     disturbed = Samples((0.1,) * 6, (1.0,) * 6, 1, conditions=Conditions(flags=("steal",)))
@@ -298,6 +299,7 @@ def test_a_noisy_machine_disturbed_races_and_impossible_figures_are_said_at_the_
     page = html.page(store, run.id)
     text = words(page)
     assert "Measured on a noisy machine, as was asked for: equals differ by &lt;20&gt; %." in text
+    assert re.search(r"The search stopped early, with .* left: it asked for &lt;what&gt; it knew\.", text)
     assert "1 evaluation was faster than this machine can be and counts for nothing: 1e-09 s a call" in text
     assert "evaluation 2: 1e-09 s a call" in text
     assert "1 of 1 races disturbed; marks of races: steal 1." in text

@@ -263,7 +263,7 @@ def test_the_roofline_has_roofs_and_a_column_for_each_problem(results, tmp_path)
     points = [(*_plain_numbers(trace["x"]), *_plain_numbers(trace["y"])) for trace in shown]
     assert points == [pytest.approx((intensity, rate)) for rate in rates]
     assert [_plain_numbers(trace["x"])[0] for trace in fractions] == pytest.approx([0.04, 0.8 / 1.05, 0.8])
-    assert "float64 59.0 GFLOP" in page
+    assert "float64 fma 59.0 GFLOP" in page
     assert "1.05x [1.01, 1.09] numpy" in page
 
 

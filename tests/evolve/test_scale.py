@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evolve.search.alphabet
+import evolve.search.genetic
 from evolve.genome import genome_of
 from evolve.report import scale as report
 from evolve.scale import WIDE, asks, long_run, stored, wide_fitness
 from evolve.search.alphabet import Alphabet
-from evolve.search.genetic import Genetic, _greatest
+from evolve.search.genetic import Genetic
+from evolve.search.lessons import greatest
 from evolve.search.protocol import Result
 from evolve.search.settings import Settings
-from evolve.search.testing import SYNTHETIC
+from evolve.search.testing import SYNTHETIC, synthetic_fitness
 from kernels.language.space import Space, integer
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,21 @@ def test_an_ask_looks_at_no_genome_alone_but_those_it_proposes(monkeypatch):
     assert len(seen) <= 40
 
 
+def test_very_many_children_are_bred_and_thinned_by_litters(monkeypatch):
+    monkeypatch.setattr(evolve.search.genetic, "_LITTER", 5000)
+    strategy = Genetic(SYNTHETIC, np.random.default_rng(0), Settings(children=15_000))
+    told(strategy, SYNTHETIC, synthetic_fitness, 100)
+    counts, chosen = [], []
+    breed, screen = strategy._brood, evolve.search.genetic.screened
+    monkeypatch.setattr(strategy, "_brood", lambda count: counts.append(count) or breed(count))
+    monkeypatch.setattr(evolve.search.genetic, "screened", lambda *given: chosen.append(given[1]) or screen(*given))
+    proposals = strategy.ask(8)
+    assert counts == [5000] * 3
+    assert len({proposal.schedule for proposal in proposals}) == 8
+    assert len(np.unique(chosen[0], axis=0)) == len(chosen[0]), "no twins from two litters"
+    assert 3000 < len(chosen[0]) <= min(9000, strategy.looked_at)
+
+
 def test_a_large_population_is_the_best_of_all_that_was_told():
     strategy = Genetic(SYNTHETIC, np.random.default_rng(0), Settings(population=500))
     results = told(strategy, SYNTHETIC, lambda schedule: float(len(str(schedule)) % 7), 1200)
@@ -95,7 +112,7 @@ def test_a_large_population_is_the_best_of_all_that_was_told():
 @given(st.lists(st.integers(-3, 3), min_size=2, max_size=40), st.data())
 def test_the_greatest_are_those_that_sorting_finds(values, data):
     count = data.draw(st.integers(1, len(values)))
-    found = _greatest(np.array(values, dtype=float), count)
+    found = greatest(np.array(values, dtype=float), count)
     order = np.argsort(-np.array(values), kind="stable")[:count]
     assert np.flatnonzero(found).tolist() == sorted(order.tolist())
 

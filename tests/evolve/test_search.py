@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evolve.search import STRATEGIES, make
-from evolve.search.control import ControlArm
+from evolve.search.control import FOUNDERS, ControlArm, owed
 from evolve.search.genetic import Genetic
 from evolve.search.local import Local
 from evolve.search.nsga2 import Nsga2
@@ -123,6 +125,7 @@ OFF = {
     "no mutants": Settings(mutants=0.0),
     "nothing near": Settings(near=0),
     "few lessons": Settings(lessons=20),
+    "few lessons of every age": Settings(lessons=20, novel=False),
 }
 
 
@@ -241,19 +244,38 @@ class Told:
 
 @pytest.mark.parametrize("batch", [1, 3, 8, 32])
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.5])
-def test_control_share_is_exact_and_starts_at_once(batch, share):
+def test_control_share_is_exact(batch, share):
     arm = ControlArm(Random(SYNTHETIC, generator(1)), SYNTHETIC, generator(2), share)
     operators = [p.operator for _ in range(480 // batch) for p in arm.ask(batch)]
-    assert operators[0] == "control"
     assert abs(operators.count("control") - share * 480) <= 1
 
 
-def test_control_draws_come_first():
-    arm = ControlArm(Random(SYNTHETIC, generator(1)), SYNTHETIC, generator(2), 0.15)
-    counts = [[p.operator for p in arm.ask(12)].count("control") for _ in range(10)]
-    assert counts[0] == 9  # of the first 60 slots
-    assert sum(counts[1:5]) == 0
-    assert 1 <= min(counts[5:]) <= max(counts[5:]) <= 2
+@given(st.integers(0, 3000), st.floats(0, 0.99))
+def test_control_draws_come_one_by_one_and_never_fall_behind_their_share(slots, share):
+    assert 0 <= owed(slots + 1, share) - owed(slots, share) <= 1
+    assert share * slots - 1 <= owed(slots, share) <= max(FOUNDERS, share * slots)
+    assert owed(slots, share) < slots or not slots
+
+
+def test_control_draws_are_the_founders_then_there_is_none_until_their_share_has_caught_up():
+    assert [owed(slots, 0.15) for slots in (0, 1, 2, 8, 46, 47, 60, 100, 200)] == [0, 0, 1, 7, 7, 7, 9, 15, 30]
+    assert owed(54, 0.15) == 8
+    assert [owed(slots, 0.0) for slots in (0, 1, 1000)] == [0, 0, 0]
+
+
+def test_a_genetic_search_breeds_as_soon_with_its_control_arm_as_without():
+    for share in (0.15, 0.0):
+        made = make("genetic", SYNTHETIC, generator(), share)
+        genetic = getattr(made, "strategy", made)
+        search(made, synthetic_fitness, 8)
+        assert genetic.looked_at == 0
+        assert "control" not in {p.operator for p in made.ask(8)}
+        assert genetic.looked_at > 0
+
+
+def test_a_search_begins_where_its_user_wants_it_to():
+    first = make("genetic", SYNTHETIC, generator(), 0.15).ask(8)
+    assert [p.operator for p in first] == ["default"] + 7 * ["control"]
 
 
 def test_control_draws_are_the_generators_own_whatever_the_strategy():
@@ -272,7 +294,7 @@ def test_control_draws_are_the_generators_own_whatever_the_strategy():
 def test_control_draws_may_repeat():
     arm = ControlArm(Told([TINY.default] * 100), TINY, generator(), 0.5)
     drawn = [p.schedule for p in arm.ask(40) if p.operator == "control"]
-    assert len(drawn) == 30  # what 60 slots owe comes first
+    assert len(drawn) == 20
     assert set(drawn) <= {TINY.sample(generator(s)) for s in range(100)}
     assert len(set(drawn)) < len(drawn)
 

@@ -177,7 +177,7 @@ def test_a_newer_schema_is_refused_and_left_alone(store, path):
     store._connection.execute("PRAGMA user_version = 9")
     store.close()
     before = path.read_bytes()
-    with pytest.raises(EvolveError, match="has schema 9, this evolve knows up to 4") as error:
+    with pytest.raises(EvolveError, match="has schema 9, this evolve knows up to 5") as error:
         SqliteStore(path)
     assert "upgrade" in one_line(error)
     assert path.read_bytes() == before
@@ -252,7 +252,7 @@ from evolve.store import SqliteStore
 sys.path.insert(0, {tests!r})
 store = SqliteStore(Path({path!r}))
 run = store.run("latest")
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 from test_store import fill
 try:
     fill(store, run, 1, 5000)

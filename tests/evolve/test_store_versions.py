@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.inference import Estimate
 from benchmarks.outcome import Conditions, Impossible, Samples
-from evolve.store import Batch, Forecast, SqliteStore, schema, utc_now
+from evolve.store import Batch, Deployment, EngineRecord, Forecast, SqliteStore, schema, utc_now
 from evolve.store.testing import evaluation, measured, new_run
 from evolve.store.testing_loops import lap_of, new_loop
 
@@ -84,7 +84,7 @@ def test_an_old_store_has_no_loops_and_takes_some(first_version):
         assert store.run("old").name == "old"
 
 
-@pytest.mark.parametrize("known", [1, 2])
+@pytest.mark.parametrize("known", [1, 2, 3, 4])
 def test_each_older_version_comes_to_the_same_schema(tmp_path, known):
     def layout(path):
         with sqlite3.connect(path) as connection:
@@ -102,7 +102,7 @@ def test_each_older_version_comes_to_the_same_schema(tmp_path, known):
     for path in paths:
         SqliteStore(path).close()
     assert layout(paths[0]) == layout(paths[1])
-    assert {"loop", "loop_event", "forecast", "lap"} <= {name for name, _ in layout(paths[0])}
+    assert {"loop", "loop_event", "forecast", "lap", "engine", "deployment"} <= {name for name, _ in layout(paths[0])}
 
 
 @pytest.mark.parametrize("table", ["loop", "loop_event", "forecast", "lap"])
@@ -112,6 +112,17 @@ def test_what_is_written_of_a_loop_stays(tmp_path, table):
         store.add_loop_event(loop.id, "started")
         store.add_forecast(Forecast(loop.id, 1, utc_now(), Estimate(0.5, 0.4, 0.6), "as before"))
         store.add_lap(lap_of(loop, 0))
+        for change in (f"UPDATE {table} SET rowid = 9", f"DELETE FROM {table}"):
+            with pytest.raises(sqlite3.IntegrityError, match=f"{table}: a fact once written stays"):
+                store._connection.execute(change)
+
+
+@pytest.mark.parametrize("table", ["engine", "deployment"])
+def test_what_is_written_of_an_engine_stays(tmp_path, table):
+    with SqliteStore(tmp_path / "runs.db") as store:
+        loop = new_loop(store)
+        store.add_engine(EngineRecord("ab", {}, utc_now()))
+        store.add_deployment(Deployment("ab", loop.machine, utc_now(), "by hand"))
         for change in (f"UPDATE {table} SET rowid = 9", f"DELETE FROM {table}"):
             with pytest.raises(sqlite3.IntegrityError, match=f"{table}: a fact once written stays"):
                 store._connection.execute(change)

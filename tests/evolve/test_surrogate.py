@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from evolve.engine import STEERING, USUAL
 from evolve.search.alphabet import Alphabet
+from evolve.search.columns import Columns
 from evolve.search.embedding import Embedding, positions
-from evolve.search.lookup import Lookup
 from evolve.search.screening import log_improvement, scores_of_ranks, screened
 from evolve.search.surrogate import Surrogate
 from evolve.search.testing import SYNTHETIC
@@ -198,11 +199,44 @@ def test_of_very_many_children_the_expected_best_are_looked_at():
     assert surrogate.mean(pool)[chosen].min() > np.quantile(surrogate.mean(pool), 0.7)
 
 
-def test_what_is_looked_up_is_what_embedded_genomes_come_to():
+def test_columns_keep_distances_and_products_and_are_fewer():
     embed = Embedding(SYNTHETIC)
     known, some = rows(SYNTHETIC, 30), rows(SYNTHETIC, 200, seed=5)
     weights = np.linspace(0.5, 2, embed.count)
-    squares, products = Lookup(embed, known, weights)(some)
+    near, flat = Columns(embed, weights), Columns(embed, np.ones(embed.count))
     apart = ((embed(some)[:, None] - embed(known)) ** 2 * weights[embed.traits]).sum(axis=2)
-    assert squares == pytest.approx(apart, rel=1e-5, abs=1e-5)
-    assert products == pytest.approx(embed(some) @ embed(known).T / embed.norm, rel=1e-5, abs=1e-5)
+    assert ((near(some)[:, None] - near(known)) ** 2).sum(axis=2) == pytest.approx(apart, rel=1e-5, abs=1e-5)
+    assert flat(some) @ flat(known).T == pytest.approx(embed(some) @ embed(known).T, rel=1e-5, abs=1e-5)
+    assert near.count == sum(len(p.values) - 1 for p in SYNTHETIC.parameters) < len(embed.traits)
+
+
+def test_traits_that_do_not_matter_take_no_columns():
+    embed = Embedding(MIXED)
+    weights = np.exp(np.where(np.arange(embed.count) == 0, 0.0, -40.0))
+    assert Columns(embed, weights).count == 1
+    empty = Columns(Embedding(Space([integer("a", (3,), "")])), np.ones(0))
+    assert empty(np.zeros((4, 1), dtype=int)).shape == (4, 0)
+
+
+class Counted:
+    """The usual engine, which notes how many genomes it scores at a time."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def surrogate_predict(self, pool, known, weights):
+        self.sizes.append((*pool.shape[:1], *known.shape))
+        return USUAL.surrogate_predict(pool, known, weights)
+
+
+def test_very_many_genomes_are_scored_a_part_at_a_time():
+    engine = Counted()
+    known = rows(MIXED, 60)
+    surrogate = Surrogate(Embedding(MIXED), engine)
+    surrogate.fit(known, height(known))
+    some = np.concatenate([rows(MIXED, 1000, seed=k) for k in range(10)])
+    expected = np.concatenate([surrogate.posterior(one).mean for one in np.array_split(some, 10)])
+    assert surrogate.mean(some) == pytest.approx(expected, abs=1e-3)
+    part = STEERING["surrogate_predict"].size[0]
+    assert [size[:2] for size in engine.sizes] == [(part, 60)] * (len(some) // part) + [(len(some) % part, 60)]
+    assert surrogate.mean(some[:0]).shape == (0,)

@@ -57,6 +57,13 @@ def test_headroom_that_a_lap_measured_itself_stands_before_ceiling_over_gain(sto
     assert told["headroom"]["high"] == pytest.approx(math.exp(0.12))
 
 
+def test_what_was_said_of_a_lap_stands_with_its_loop(store):
+    details = {"notes": ["a call took 0.41 us & more"]}
+    loop = plant_loop(store, FADES, lap_2={"details": details})
+    assert "lap 2  a call took 0.41 us & more" in words.full(turns(store, loop.id))
+    assert "<dt>lap 2</dt><dd>a call took 0.41 us &amp; more</dd>" in loop_page.page(store, [loop.id])
+
+
 def test_the_verdict_is_told_as_laps_arrive(bending):
     found = [lap["verdict"] for lap in bending["laps"]]
     assert found[:4] == ["UNDECIDED"] * 4
