@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from evolve.loops.protocol import ClosedLoop, LoopObserver
     from evolve.store.records import Value
 
+_FILES, _FOLDERS = ("kernels", "batching", "replicators"), ("engine", "policy", "search", "model", "tricks")
 LOOPS = {
-    kind: f"evolve.loops.{kind}"
-    for kind in ("kernels", "batching", "replicators", "engine", "policy", "search", "model", "tricks")
+    **{kind: f"evolve.loops.{kind}" for kind in _FILES},
+    **{kind: f"evolve.loops.{kind}.loop" for kind in _FOLDERS},
 }
 """Where the loops are made: each module has ``make(around)``."""
 

@@ -10,9 +10,9 @@ import pytest
 
 from evolve import deployed
 from evolve.engine import Manifest
-from evolve.loops import as_it_is
-from evolve.loops.as_it_is import AsItIs, seconds_by_phase
-from evolve.loops.generations import HELD_OUT, Generations, Spent
+from evolve.loops.engine import as_it_is
+from evolve.loops.engine.as_it_is import AsItIs, seconds_by_phase
+from evolve.loops.engine.generations import HELD_OUT, Generations, Spent
 from evolve.store import open_store
 
 PHASES_S = {"build": 12.0, "verify": 2.0, "measure": 8.0, "search": 1.0, "other": 2.0}

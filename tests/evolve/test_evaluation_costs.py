@@ -7,8 +7,8 @@ import pytest
 from small_recording import small_recording
 
 import kernels
-from evolve.loops.evaluation_costs import costs
 from evolve.loops.protocol import LapFailedError
+from evolve.loops.tricks.evaluation_costs import costs
 from evolve.replay.read import recording
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import kernels
 from evolve.engine import STEERING, Engine, Manifest
-from evolve.loops import generations
-from evolve.loops.generations import HELD_OUT, Generations, Scores, Spent
+from evolve.loops.engine import generations
+from evolve.loops.engine.generations import HELD_OUT, Generations, Scores, Spent
 from evolve.search.settings import Settings
 from kernels.language import SourceFolder
 

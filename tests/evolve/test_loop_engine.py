@@ -17,9 +17,10 @@ from benchmarks.inference import Estimate
 from evolve.budget import Budget
 from evolve.engine import PARTS, STEERING, Manifest
 from evolve.errors import Interrupted, UsageError
-from evolve.loops import drive, engine
-from evolve.loops.generations import Generations, Spent
-from evolve.loops.redeploy import NOTHING_FASTER, Tried
+from evolve.loops import drive
+from evolve.loops.engine import loop as engine
+from evolve.loops.engine.generations import Generations, Spent
+from evolve.loops.engine.redeploy import NOTHING_FASTER, Tried
 from evolve.report.loop import brief, full
 from evolve.store import open_store
 from evolve.tracker.laps import series

@@ -10,10 +10,11 @@ from planted_loop import quiet
 from planted_spaces import TOPS, around, bowl, chaos, laps_of
 
 from evolve.errors import Interrupted, UsageError
-from evolve.loops import drive, model
-from evolve.loops.hits import RANDOM, log_ratio, quantile
-from evolve.loops.listing import Listing
-from evolve.loops.proposing import Scale, Taught
+from evolve.loops import drive
+from evolve.loops.model import loop as model
+from evolve.loops.model.hits import RANDOM, log_ratio, quantile
+from evolve.loops.model.listing import Listing
+from evolve.loops.model.proposing import Scale, Taught
 from evolve.loops.protocol import LapFailedError
 from evolve.progress import StopRequest
 from evolve.replay.read import read

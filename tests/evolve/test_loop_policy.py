@@ -17,10 +17,12 @@ from benchmarks.judge import judged
 from benchmarks.outcome import Samples
 from benchmarks.race import Rules, is_decided, loops_for
 from evolve.errors import EvolveError, Interrupted
-from evolve.loops import drive, policy, race_field
-from evolve.loops.policy import HELD_IN, HELD_OUT, choice
-from evolve.loops.race_field import Course, Exploration, Live, Walk, live, recorded
-from evolve.loops.race_replay import Candidate, Recorded, Trace
+from evolve.loops import drive
+from evolve.loops.policy import field
+from evolve.loops.policy import loop as policy
+from evolve.loops.policy.field import Course, Exploration, Live, Walk, live, recorded
+from evolve.loops.policy.loop import HELD_IN, HELD_OUT, choice
+from evolve.loops.policy.replay import Candidate, Recorded, Trace
 from evolve.progress import StopRequest
 from evolve.racing import HAND_SET, MOST_ROUNDS, SAMPLES_US, SPACE, rules_of
 from evolve.report.loop import full
@@ -92,7 +94,7 @@ class RacedHarness(KnownHarness):
 @pytest.fixture
 def world(monkeypatch, tmp_path):
     made = World()
-    monkeypatch.setattr(race_field, "perf_counter", made.clock)
+    monkeypatch.setattr(field, "perf_counter", made.clock)
     monkeypatch.setattr(policy, "Harness", lambda task, _folder, **_given: RacedHarness(made, task))
     monkeypatch.setattr(policy, "source_folder", lambda: None)
     monkeypatch.setattr(drive, "gate", planted_loop.quiet)
@@ -201,7 +203,7 @@ def test_what_is_held_out_is_searched_on_by_nobody(store, world, monkeypatch):
     loop = started(store, laps=1)
     fields = store.laps(loop.id)[0].details["fields"]
     for problems in searched:
-        assert [race_field.told(candidates) for candidates in problems] == [fields[task.kernel] for task in HELD_IN]
+        assert [field.told(candidates) for candidates in problems] == [fields[task.kernel] for task in HELD_IN]
 
 
 def test_in_a_world_too_noisy_for_fewer_rounds_the_hand_set_policy_stays_or_decides_as_well(store, world):

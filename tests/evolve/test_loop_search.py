@@ -11,10 +11,12 @@ from planted_loop import quiet
 from planted_spaces import around, bowl, chaos, laps_of
 
 from evolve.errors import EvolveError, Interrupted, UsageError
-from evolve.loops import drive, efficiency, search, tuning
+from evolve.loops import drive
+from evolve.loops.search import efficiency, tuning
+from evolve.loops.search import loop as search
+from evolve.loops.search.stage import Stage
+from evolve.loops.search.tuning import PLAIN, SPACE, STARTS, Tried, raced, schedule_of, settings_of, shrunk, tuned
 from evolve.loops.spaces import Split, joined
-from evolve.loops.stage import Stage
-from evolve.loops.tuning import PLAIN, SPACE, STARTS, Tried, raced, schedule_of, settings_of, shrunk, tuned
 from evolve.progress import StopRequest
 from evolve.search import make
 from evolve.search.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 
 import kernels
 from benchmarks.outcome import Crashed, Measured
-from evolve.loops.readable import remaining, returns
+from evolve.loops.engine.readable import remaining, returns
 from evolve.store import Evaluation, Individual, OutcomeRecord
 
 TRIAD = kernels.get("triad")

@@ -17,11 +17,12 @@ from evolve.budget import Budget
 from evolve.engine import STEERING, Manifest
 from evolve.errors import Interrupted
 from evolve.gate import Gate
-from evolve.loops import redeploy, remeasure
+from evolve.loops import remeasure
+from evolve.loops.engine import redeploy
+from evolve.loops.engine.redeploy import NOTHING_FASTER, Job, Redeployment
+from evolve.loops.engine.shadow import Call, Shadow
 from evolve.loops.lap_runs import LapRuns
 from evolve.loops.protocol import Around
-from evolve.loops.redeploy import NOTHING_FASTER, Job, Redeployment
-from evolve.loops.shadow import Call, Shadow
 from evolve.progress import StopRequest
 from evolve.run import Admission
 from evolve.store import LoopSpec, Machine, open_store

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.sandbox import active
 from evolve.engine import STEERING, Manifest
-from evolve.loops import shadow
-from evolve.loops.shadow import Call, Shadow, shadowed
+from evolve.loops.engine import shadow
+from evolve.loops.engine.shadow import Call, Shadow, shadowed
 from kernels.language import SourceFolder
 
 CALL = Call("dominance", (40, 2))

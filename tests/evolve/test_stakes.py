@@ -5,7 +5,7 @@ import math
 import pytest
 
 from benchmarks.inference import Estimate
-from evolve.loops.stakes import NEVER_SEARCHED, Searched, Stake, expected, to_bound, to_nothing
+from evolve.loops.engine.stakes import NEVER_SEARCHED, Searched, Stake, expected, to_bound, to_nothing
 from evolve.tracker.amdahl import program_speedup, speedup_of_all
 
 

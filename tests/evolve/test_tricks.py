@@ -14,10 +14,11 @@ from small_recording import small_recording
 from benchmarks.inference import Estimate
 from benchmarks.race import Rules
 from evolve.errors import EvolveError, Interrupted
-from evolve.loops import drive, tricks
-from evolve.loops.evaluation_costs import Costs
-from evolve.loops.levels import NAMES, levels, stand_ins, way
+from evolve.loops import drive
 from evolve.loops.protocol import Around
+from evolve.loops.tricks import loop as tricks
+from evolve.loops.tricks.evaluation_costs import Costs
+from evolve.loops.tricks.levels import NAMES, levels, stand_ins, way
 from evolve.machines import known_machine
 from evolve.progress import StopRequest
 from evolve.racing import HAND_SET, SPACE, rules_of

@@ -52,7 +52,7 @@ def command(
     place, and the lap says so.
     """
     from evolve.loops.spaces import joined
-    from evolve.loops.tricks import grounds
+    from evolve.loops.tricks.loop import grounds
 
     if laps > _LEVELS:
         raise UsageError(f"there are {_LEVELS} levels to switch on, a lap each", f"take --laps {_LEVELS}")

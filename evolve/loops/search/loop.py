@@ -28,11 +28,11 @@ import numpy as np
 
 from benchmarks.inference import Estimate
 from evolve.errors import Interrupted
-from evolve.loops.efficiency import efficiency, worths
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
+from evolve.loops.search.efficiency import efficiency, worths
+from evolve.loops.search.stage import Stage
+from evolve.loops.search.tuning import ALL, SPACE, STARTS, Tried, raced, schedule_of, settings_of, shrunk, tuned
 from evolve.loops.spaces import Split
-from evolve.loops.stage import Stage
-from evolve.loops.tuning import ALL, SPACE, STARTS, Tried, raced, schedule_of, settings_of, shrunk, tuned
 from evolve.replay.score import mean_score
 from evolve.replay.targets import Reached, fewer, half_find_s, most, reached
 from evolve.search import make as make_strategy
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evolve.loops.protocol import Around
-    from evolve.loops.stage import Courses
+    from evolve.loops.search.stage import Courses
     from evolve.store import Lap
 
     Array = NDArray[np.float64]

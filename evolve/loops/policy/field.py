@@ -21,8 +21,8 @@ from benchmarks.outcome import Impossible, Measured, Noisy, Outcome
 from benchmarks.race import Rules
 from benchmarks.trials.cost import sampled_s
 from evolve.champion import LEAST_GAIN
+from evolve.loops.policy.replay import Candidate, Trace
 from evolve.loops.protocol import LapFailedError
-from evolve.loops.race_replay import Candidate, Trace
 from evolve.racing import MOST_ROUNDS, SAMPLES_US
 from evolve.search import make
 from evolve.search.protocol import Result

@@ -9,7 +9,7 @@ The unit of work is a charged search (``evolve.replay.charge``): the processor s
 space that nothing was tuned on is within 5 % of its optimum. Lap k switches the k-th level on, and measures all cells
 of the factorial that this makes possible, each beside the cell in which everything is off. Before lap 1 each level is
 tried by itself, with seeds that are used for nothing else: a lap's forecast is that gains add. The levels themselves
-are what other loops of the store found last, or stand-ins (``evolve.loops.levels``); they are kept with lap 0.
+are what other loops of the store found last, or stand-ins (``evolve.loops.tricks.levels``); they are kept with lap 0.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy as np
 
 from benchmarks.inference import Estimate, launches_estimate
 from evolve.errors import Interrupted, UsageError
-from evolve.loops.evaluation_costs import SCHEDULES, costs
-from evolve.loops.levels import Level, levels, way
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.loops.spaces import Split
+from evolve.loops.tricks.evaluation_costs import SCHEDULES, costs
+from evolve.loops.tricks.levels import Level, levels, way
 from evolve.replay.charge import BUDGET, Block, Charge, charges, shares
 from evolve.replay.read import recording
 from evolve.replay.seeds import Ground

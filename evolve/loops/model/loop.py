@@ -29,9 +29,9 @@ import numpy as np
 
 from benchmarks.inference import Estimate, exponential
 from evolve.errors import Interrupted, UsageError
-from evolve.loops.hits import RANDOM, Attempt, log_ratio, measured, quantile
-from evolve.loops.listing import Listing
-from evolve.loops.proposing import Taught
+from evolve.loops.model.hits import RANDOM, Attempt, log_ratio, measured, quantile
+from evolve.loops.model.listing import Listing
+from evolve.loops.model.proposing import Taught
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.loops.spaces import Split
 from evolve.search.prior import Prior

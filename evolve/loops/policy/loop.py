@@ -30,10 +30,10 @@ from benchmarks.harness import Harness
 from benchmarks.inference import Estimate
 from benchmarks.worker import Limits
 from evolve.loops import reinvestment
-from evolve.loops.policy_search import Comparison, Found, Judge, found
+from evolve.loops.policy.field import Course, Exploration, Live, fastest, heard, live, recorded, told
+from evolve.loops.policy.replay import NARROW, SURE, WALD, Recorded, raw
+from evolve.loops.policy.search import Comparison, Found, Judge, found
 from evolve.loops.protocol import Expectation, Turned
-from evolve.loops.race_field import Course, Exploration, Live, fastest, heard, live, recorded, told
-from evolve.loops.race_replay import NARROW, SURE, WALD, Recorded, raw
 from evolve.paths import source_folder
 from evolve.racing import HAND_SET, changes, rules_of
 from evolve.tracker.amdahl import program_speedup
@@ -43,8 +43,8 @@ from kernels.language import Schedule
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evolve.loops.policy.replay import Candidate
     from evolve.loops.protocol import Around
-    from evolve.loops.race_replay import Candidate
     from evolve.store import Lap
 
 HELD_IN = (

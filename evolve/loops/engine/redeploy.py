@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.inference import Estimate
 from evolve.deployed import working_with
 from evolve.engine import STEERING
-from evolve.loops.readable import remaining
+from evolve.loops.engine.readable import remaining
+from evolve.loops.engine.shadow import Call, Shadow, shadowed
 from evolve.loops.remeasure import champion_of, remeasure
-from evolve.loops.shadow import Call, Shadow, shadowed
 from evolve.paths import source_folder
 from evolve.run import Request
 from evolve.starting import starting_at

@@ -12,8 +12,7 @@ import pytest
 from benchmarks import race as racing
 from benchmarks.race import Rules, race
 from evolve.champion import LEAST_GAIN
-from evolve.loops.policy_search import MOST_LOST, MOST_WRONG, Judge, found
-from evolve.loops.race_replay import (
+from evolve.loops.policy.replay import (
     FALSE,
     GAINS,
     NARROW,
@@ -26,6 +25,7 @@ from evolve.loops.race_replay import (
     raw,
     spent,
 )
+from evolve.loops.policy.search import MOST_LOST, MOST_WRONG, Judge, found
 from evolve.racing import HAND_SET, MOST_ROUNDS, SAMPLES_US, SPACE, rules_of
 
 LAZY = SPACE.schedule(hopeless_percent=101, ruinous_percent=105, most_rounds=12, least_rounds=6)

@@ -23,7 +23,7 @@ from kernels.language.space import Schedule, Space, Value, flag, integer, power_
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from evolve.loops.stage import Stage
+    from evolve.loops.search.stage import Stage
     from evolve.search.protocol import Strategy
 
     Array = NDArray[np.float64]

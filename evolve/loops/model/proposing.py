@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evolve.loops.listing import Listing, Places
+    from evolve.loops.model.listing import Listing, Places
     from evolve.search.prior import Prior
 
     Array = NDArray[np.float64]

@@ -27,16 +27,16 @@ from benchmarks.throughput import Compared, Rules, compared
 from evolve import deployed
 from evolve.budget import Budget
 from evolve.engine import STEERING, Manifest
-from evolve.loops.as_it_is import AsItIs, seconds_by_phase
-from evolve.loops.generations import Generations
+from evolve.loops.engine.as_it_is import AsItIs, seconds_by_phase
+from evolve.loops.engine.generations import Generations
+from evolve.loops.engine.readable import returns
+from evolve.loops.engine.redeploy import Job, Redeployment, Tried
+from evolve.loops.engine.shadow import Call
+from evolve.loops.engine.stakes import Searched, Stake, expected, to_bound, to_nothing
 from evolve.loops.kernels import spread_of
 from evolve.loops.lap_runs import LapRuns
 from evolve.loops.protocol import Expectation, Turned
-from evolve.loops.readable import returns
-from evolve.loops.redeploy import Job, Redeployment, Tried
 from evolve.loops.reinvestment import NOTHING, noise_of
-from evolve.loops.shadow import Call
-from evolve.loops.stakes import Searched, Stake, expected, to_bound, to_nothing
 from evolve.machines import this_machine
 from evolve.search.settings import Settings
 

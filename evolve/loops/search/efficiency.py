@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.inference import Estimate
-from evolve.loops.tuning import BATCH, REPLAYS, SPACE, Tried, schedule_of, shrunk
+from evolve.loops.search.tuning import BATCH, REPLAYS, SPACE, Tried, schedule_of, shrunk
 from evolve.replay.targets import fewer
 from evolve.search import make
 from evolve.search.alphabet import Alphabet

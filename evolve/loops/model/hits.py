@@ -15,8 +15,8 @@ from benchmarks.inference import Estimate
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from evolve.loops.listing import Listing, Places
-    from evolve.loops.proposing import Belief
+    from evolve.loops.model.listing import Listing, Places
+    from evolve.loops.model.proposing import Belief
 
     Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.inference import Estimate, launches_estimate
 from benchmarks.race import Rules
 from evolve.champion import LEAST_GAIN
-from evolve.loops.race_replay import mistakes, spent
+from evolve.loops.policy.replay import mistakes, spent
 from evolve.racing import SPACE, rules_of
 from evolve.search import make
 from evolve.search.protocol import Result
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evolve.loops.race_replay import Recorded
+    from evolve.loops.policy.replay import Recorded
     from kernels.language import Schedule
 
 MOST_WRONG = 0.02

@@ -25,7 +25,7 @@ from benchmarks.throughput import Rules, compared
 from evolve import deployed
 from evolve.budget import Budget
 from evolve.engine import PARTS
-from evolve.loops.generations import HELD_OUT, Generations
+from evolve.loops.engine.generations import HELD_OUT, Generations
 from evolve.loops.lap_runs import unpublished
 from evolve.paths import source_folder
 from evolve.replay.play import BATCH

@@ -1,0 +1,1 @@
+"""Loop ``engine``: the engine's own kernels, evolved and put to work in it."""

@@ -1,0 +1,1 @@
+"""Loop ``model``: a surrogate that proposes, and learns from what came of it."""

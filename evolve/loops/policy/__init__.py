@@ -1,0 +1,1 @@
+"""Loop ``policy``: when a race is over, evolved."""

@@ -1,0 +1,1 @@
+"""Loop ``search``: the settings of the search, tuned by itself."""
