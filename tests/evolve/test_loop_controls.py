@@ -1,7 +1,5 @@
 """The loops whose end is known: what they reinvest, forecast, expect, and that they measure what they say."""
 
-from __future__ import annotations
-
 import json
 import math
 import os
