@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from itertools import chain, pairwise
 from pathlib import Path
@@ -149,12 +149,11 @@ def everything() -> Needed:
 
 
 def _measured(say: Progress, folder: SourceFolder, wanted: Needed) -> Ceilings:
-    machine = fingerprint()
     say("ceilings: loading")
     with (
         closing(NarrowProcesses(wanted.instruction_sets, folder.path)) as narrow,
         Arena() as arena,
-        closing(peaks.Peaks(machine, arena, folder, wanted)) as loops,
+        closing(peaks.Peaks(fingerprint(), arena, folder, wanted)) as loops,
         bound_to_last_core() as refused,
     ):
         narrow.wait()
@@ -162,16 +161,18 @@ def _measured(say: Progress, folder: SourceFolder, wanted: Needed) -> Ceilings:
             for name in chain(loops.measure_pass(), narrow.measure_pass()):
                 say(f"ceilings: {name}, pass {k + 1} of {peaks.PASSES}")
         remarks = [*([refused] if refused else []), *narrow.remarks]
-        rates = loops.rates
-        return Ceilings(
-            **_trees(rates),
-            capacity_bytes=capacities(rates),
-            by_isa=narrow.rates(),
-            clock_hz=core_clock_hz(),
-            measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine_id=machine.machine_id,
-            remarks=tuple(remarks),
-        )
+        return replace(of_rates(loops.rates), by_isa=narrow.rates(), remarks=tuple(remarks))
+
+
+def of_rates(rates: Mapping[tuple[str, ...], float]) -> Ceilings:
+    """What the loops of ``peaks.Peaks`` reached, as ceilings of this machine."""
+    return Ceilings(
+        **_trees(rates),
+        capacity_bytes=capacities(rates),
+        clock_hz=core_clock_hz(),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine_id=fingerprint().machine_id,
+    )
 
 
 def _trees(rates: Mapping[tuple[str, ...], float]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,11 @@ class Peaks:
                 yield name
             for figure in figures:
                 figure.sample()
+
+    def forget(self) -> None:
+        """Begin anew, with the loops that are left: what the next pass finds is what there is at that moment."""
+        for variant in chain.from_iterable(figure.variants for figures in self.groups.values() for figure in figures):
+            variant.rate = 0.0
 
     @property
     def rates(self) -> dict[Path, float]:

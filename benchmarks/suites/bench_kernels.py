@@ -22,6 +22,7 @@ from benchmarks.contestant import Task, callable_of
 from benchmarks.flush import flusher
 from benchmarks.fresh import SLOWEST_S
 from benchmarks.machine import fingerprint
+from benchmarks.moment import HotCall, share_of_the_moment
 from benchmarks.race import loops_for
 from benchmarks.suites.comparison import Other, compare
 from benchmarks.suites.entries import Entry, entries, of_problem, read_champions
@@ -93,7 +94,19 @@ def _time(benchmark: BenchmarkFixture, entry: Entry, folder: SourceFolder, recor
         if proof_s > SLOWEST_S and not entry.is_leader:
             record.leave_out(entry, "too slow", f"a call and its proof take {proof_s:.0f} s")
         _pedantic(benchmark, calls, case, timing_s)
+        if entry.is_leader and benchmark.stats:
+            benchmark.extra_info |= _of_the_moment(entry, calls[0], folder, record, benchmark.stats.stats.median)
         case.check()
+
+
+def _of_the_moment(entry: Entry, call: Call, folder: SourceFolder, record: Record, call_s: float) -> dict[str, Any]:
+    """The leader's share of what the machine gives in these seconds, where caches are hot and its ceilings known."""
+    task, caches = entry.task, record.caches
+    if task.policy != "hot" or caches is None:
+        return {}
+    work, sample = task.definition.work(task.size, task.dtype), HotCall(call, call_s)
+    share = share_of_the_moment(work, task.dtype, caches, task.threads, folder, sample)
+    return {"moment_fraction": share.as_dict()}
 
 
 def _prove(entry: Entry, case: Case, call: Call, record: Record) -> float:

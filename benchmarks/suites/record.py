@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from benchmarks.bound import Bound, Roof, bounds
+from benchmarks.bound import Bound, Roof, bounds, effective
 from benchmarks.ceilings import Ceilings
-from benchmarks.machine import fingerprint
+from benchmarks.machine import Cache, fingerprint
 from benchmarks.suites.entries import Entry
 
 SCHEMA = 1
@@ -62,13 +63,24 @@ class Record:
 
     def bound(self, entry: Entry) -> Bound | None:
         """The least time of the problem here, by this session's ceilings, or as the champion's run knew it."""
-        if ceilings := self.machine.get("ceilings"):
-            task, read = entry.task, Ceilings.from_dict
-            roof = Roof(read(ceilings["latest"]), read(ceilings["best"]), fingerprint().caches)
+        if roof := self._roof:
+            task = entry.task
             work = task.definition.work(task.size, task.dtype)
             return bounds(work, task.dtype, roof, task.threads, task.policy).efficiency
         known = entry.champion.origin.get("bound") if entry.champion and not entry.is_guest else None
         return Bound(**known) if known else None
+
+    @property
+    def caches(self) -> tuple[Cache, ...] | None:
+        """What was seen of the caches of one core; None where this session has no ceilings."""
+        return effective(self._roof.caches, self._roof.latest.capacity_bytes) if self._roof else None
+
+    @cached_property
+    def _roof(self) -> Roof | None:
+        if not (ceilings := self.machine.get("ceilings")):
+            return None
+        read = Ceilings.from_dict
+        return Roof(read(ceilings["latest"]), read(ceilings["best"]), fingerprint().caches)
 
     def leave_out(self, entry: Entry, kind: str, reason: str) -> NoReturn:
         """Note why a contestant is not measured, and skip it."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import kernels
 from evolve import __version__
-from evolve.report.machine import ceiling_tables, machine_facts
-from evolve.report.quantities import clock, extents, number, percent, rate, seconds, speedup
+from evolve.report import bench_background
+from evolve.report.machine import machine_facts
+from evolve.report.quantities import extents, fraction, percent, problem, rate, seconds, speedup
 from evolve.report.text import facts, markdown_table, paragraph, table
 from evolve.sheet import doubtful
 
@@ -20,7 +21,6 @@ Told = Mapping[str, Any]
 
 SCHEMA = 1
 PLAIN, DEFAULT = "baseline", "default"
-_PHASES = ("build", "verify", "measure", "search", "other")
 
 
 def plain(results: Results) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _without_samples(benchmark: Told) -> dict[str, Any]:
 
 def text(results: Results, before: Mapping[str, float]) -> str:
     """Each problem's champion against all others; and seconds beside earlier ones, by the benchmark's name."""
-    parts = [f"{_problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results)]
+    parts = [f"{problem(one)}: {_origin(one)}\n{facts(_against(one))}" for one in _leaders(results)]
     medians = {one["name"]: one["stats"]["median"] for one in results.suites["benchmarks"]}
     rows = [_change(name, before[name], now_s) for name, now_s in medians.items() if name in before]
     if left_out := results.suites["evolve"]["left_out"]:
@@ -64,7 +64,7 @@ def text(results: Results, before: Mapping[str, float]) -> str:
 
 
 def _left_out(one: Told) -> str:
-    return f"{_problem(one)}: {one['contestant']} is not measured ({one['kind']}: {one['reason']})"
+    return f"{problem(one)}: {one['contestant']} is not measured ({one['kind']}: {one['reason']})"
 
 
 def _repeated(repeats: Repeats) -> str:
@@ -97,10 +97,6 @@ def _leaders(results: Results) -> list[Told]:
     return [one["extra_info"] for one in results.suites["benchmarks"] if "speedups" in one["extra_info"]]
 
 
-def _problem(one: Told) -> str:
-    return f"{one['kernel']} {one['dtype']} {extents(one['size'])}"
-
-
 def _origin(one: Told) -> str:
     if "run" not in one:
         return "default schedule"
@@ -113,6 +109,8 @@ def _against(one: Told) -> Iterator[tuple[str, str]]:
         yield f"  vs {_opponent(name)}", speedup(estimate)
     if bound := one.get("bound"):
         yield "  bound", f"{percent(one['bound_fraction'])} of what this machine allows, by {bound['limit']}"
+    if moment := one.get("moment_fraction"):
+        yield "  then", f"{fraction(moment)} of what it allowed at the time"
     yield "  doubts", "; ".join(_doubts(one))
 
 
@@ -156,8 +154,8 @@ def markdown(results: Results) -> str:
         *_champions(results),
         *_repeats(results),
         *_absolute(results),
-        *_engine(results),
-        *((*_ceilings(results), *_startup(results), *_door(results)) if of_machine else ()),
+        *bench_background.engine(results),
+        *(bench_background.of_machine(results) if of_machine else ()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -227,6 +225,7 @@ def _champions(results: Results) -> Iterator[str]:
         "rate",
         "of the bound",
         "limit",
+        "of the moment's",
     )
     rows = [_champion(one) for one in leaders]
     policies = [one.get("policy", "hot") for one in leaders]
@@ -235,7 +234,7 @@ def _champions(results: Results) -> Iterator[str]:
     opponents = [tuple(speedup(one["speedups"][n]) if n in one["speedups"] else "" for n in names) for one in leaders]
     told = [(*row, *met) for row, met in zip(rows, opponents, strict=True)]
     yield markdown_table((*header, *(f"vs {_opponent(name)}" for name in names)), told)
-    yield "\n".join(f"- {_problem(one)}: {_values(one)}" for one in leaders)
+    yield "\n".join(f"- {problem(one)}: {_values(one)}" for one in leaders)
     yield from _ahead(leaders)
     yield from _conditions(leaders)
     if left_out := results.suites["evolve"]["left_out"]:
@@ -253,7 +252,7 @@ def _conditions(leaders: Sequence[Told]) -> Iterator[str]:
     """What the machine did during the races: one row each."""
     rows = [
         (
-            *(_problem(one), _opponent(name), str(sum(one["rounds"][name])), str(seen["retakes"])),
+            *(problem(one), _opponent(name), str(sum(one["rounds"][name])), str(seen["retakes"])),
             *(str(seen["contended"]), percent(seen["steal_share"]), ", ".join(doubtful(seen))),
         )
         for one in leaders
@@ -297,7 +296,8 @@ def _how(leaders: Sequence[Told], threads: int) -> str:
         f"Each champion and each opponent were timed together in {launches} fresh processes with new random inputs, "
         f"in {rounds} paired, interleaved rounds a process, {_cores(threads)} for every library. "
         "A figure is t_opponent / t_champion, the median with its 95 % interval over processes and rounds. "
-        "All results were checked against a float64 reference, before timing and after."
+        "The bound is what this machine's ceilings allow, the moment's what they allowed while they were measured in "
+        "turns with the champion. All results were checked against a float64 reference, before timing and after."
     )
 
 
@@ -317,6 +317,7 @@ def _champion(one: Told) -> tuple[str, ...]:
         *(one.get("budget", "none: default schedule"), str(one.get("evaluations", 0))),
         *(seconds(one["time_s"]), _rate(one)),
         *((percent(one["bound_fraction"]), bound["limit"]) if bound else ("", "")),
+        fraction(one["moment_fraction"]) if "moment_fraction" in one else "",
     )
 
 
@@ -343,55 +344,3 @@ def _timed(told: Told, stats: Told) -> tuple[str, ...]:
     times = (seconds(stats[name]) for name in ("median", "iqr", "min"))
     problem = (told["kernel"], told["dtype"], extents(told["size"]))
     return *problem, _opponent(told["contestant"]), *times, f"{stats['rounds']} x {stats['iterations']}"
-
-
-def _engine(results: Results) -> Iterator[str]:
-    yield "## Engine"
-    if not results.runs:
-        yield "No run stands behind these figures."
-        return
-    yield "Wall time of the runs by phase, and what came of the schedules that they evaluated."
-    header = ("run", "problem", "budget", "wall time", "evaluations", "evaluations a second", *_PHASES, "outcomes")
-    yield markdown_table(header, [_run(told) for told in results.runs])
-
-
-def _run(told: Told) -> tuple[str, ...]:
-    total_s = sum(told["phases_s"].values())
-    problem = {"kernel": told["kernel"], **told["problem"]}
-    return (
-        *(told["name"] or told["run"], _problem(problem), told["budget"], clock(told["elapsed_s"])),
-        *(str(told["evaluations"]), number(told["evaluations_per_s"])),
-        *(percent(told["phases_s"].get(phase, 0.0) / total_s) if total_s else "" for phase in _PHASES),
-        ", ".join(f"{count} {kind}" for kind, count in told["outcomes"].items()),
-    )
-
-
-def _ceilings(results: Results) -> Iterator[str]:
-    yield "## Ceilings of the machine"
-    yield "The best of all sweeps; of one thread where it does not say otherwise."
-    for peaks in ceiling_tables(results.ceilings):
-        yield f"{peaks.title}:"
-        yield markdown_table(("", *peaks.columns), [(label, *cells) for label, cells in peaks.rows])
-
-
-def _startup(results: Results) -> Iterator[str]:
-    if rows := _times(results, "command"):
-        yield "## Start-up"
-        yield "Whole processes. What is to be called by `evolve.best` was compiled before."
-        yield markdown_table(("command", "median", "least"), rows)
-
-
-def _door(results: Results) -> Iterator[str]:
-    if rows := _times(results, "door"):
-        yield "## The door"
-        yield "What the check of a call costs, with the output given and arrays as they should be: a kernel of nothing."
-        yield markdown_table(("kernel", "median", "least"), rows)
-
-
-def _times(results: Results, what: str) -> list[tuple[str, ...]]:
-    """Name, median and least time of the benchmarks that say what they are."""
-    measured = [one for one in results.suites["benchmarks"] if what in one["extra_info"]]
-    return [
-        (f"`{one['extra_info'][what]}`", *(seconds(one["stats"][name]) for name in ("median", "min")))
-        for one in measured
-    ]

@@ -96,6 +96,11 @@ def extents(size: Sequence[int]) -> str:
     return "x".join(map(str, size))
 
 
+def problem(one: Mapping[str, Any]) -> str:
+    """A kernel with its problem: ``matmul float64 512x256x128``."""
+    return f"{one['kernel']} {one['dtype']} {extents(one['size'])}"
+
+
 def plain_number(estimate: Mapping[str, Any]) -> str:
     """A number with its interval, which may hold 0: ``0.31 [0.22, 0.40]``; an open end says so.
 
