@@ -68,6 +68,8 @@ def _bound(operations=None, read=0, write=0, dtype="float64", **options):
         ({"add": 500}, "float64", "arithmetic (add, float64)", 500 / 50),
         ({"fma": 100, "add": 100}, "float64", "arithmetic (fma and add, float64)", 300 / 120),
         ({"add": 100, "mul": 100}, "float64", "arithmetic (add and mul, float64)", 200 / 60),
+        ({"fma": 90, "mul": 40}, "float64", "arithmetic (fma and mul, float64)", 180 / 100 + 40 / 40),
+        ({"fma": 90, "mul": 40, "add": 10}, "float64", "arithmetic (fma and mul, float64)", 180 / 100 + 40 / 40),
         # mostly adds: their own pipes are full before the mix is
         ({"fma": 1, "add": 1000}, "float64", "arithmetic (add, float64)", 1000 / 50),
         # exponentials are made of arithmetic; the divider works beside it
