@@ -81,17 +81,19 @@ class Launch:
     def pair(self, candidate: Contestant, incumbent: Contestant, rules: Rules) -> Samples | None:
         """Prove both on the launch's own inputs, then time them; None where a rival is not to be had, or fails.
 
+        Who fails in a race is not told apart: one with a rival says nothing of ours, the one with the plain loop does.
+
         Raises:
             ContestantFailedError: one of ours failed, though it was proven before.
         """
-        for contestant in (candidate, incumbent):
-            try:
-                self.prove(contestant)
-            except ContestantFailedError:
-                if contestant.rival is None:
-                    raise
-                return None
-        return rounds(self.child, [candidate, incumbent], rules).pair(0, 1)
+        self.prove(candidate)
+        try:
+            self.prove(incumbent)
+            return rounds(self.child, [candidate, incumbent], rules).pair(0, 1)
+        except ContestantFailedError:
+            if incumbent.rival is None:
+                raise
+            return None
 
     def assembly(self, contestant: Contestant) -> dict[str, str]:
         """The assembly of what this launch itself compiled, by the function's name; empty where it cannot be had."""

@@ -17,6 +17,7 @@ from benchmarks.promote import Finalist, Promotion, Terms, promote
 from evolve.engine.judging import medians
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now
+from evolve.tracker.conditions import FAILED_AFRESH
 from kernels.language import Schedule
 
 FINALISTS = 4
@@ -31,22 +32,31 @@ def publish(session: Session) -> None:
 
     Where none is promoted, the figures of the last incumbent are kept all the same, with the fact that it was not: they
     say how near to the baseline it is. A run in which nothing beat the baseline even once has nothing to publish. Who
-    fails now, though it was proven twice, gives way to the next.
+    fails now, though it was proven twice, gives way to the next, and the run says so.
     """
     finalists = _finalists(session)
     if not finalists:
         return
     promotion = _promotion(session, finalists)
+    for finalist, decision in zip(finalists, promotion.decisions, strict=True):
+        if decision.verdict == "failed":
+            _note(session, finalist, decision.reason)
     for champion in _ranked(finalists, promotion):
         plan = _plan(session, champion)
         assert plan.contestant is not None
         try:
             fresh = _fresh(session, plan.contestant)
-        except ContestantFailedError:
+        except ContestantFailedError as error:
+            _note(session, champion, str(error))
             continue
         is_promoted = promotion.decisions[finalists.index(champion)].verdict == "promoted"
         keep(session, champion, plan, fresh, {"is_promoted": is_promoted, **promotion.as_dict()})
         return
+
+
+def _note(session: Session, finalist: Individual, reason: str) -> None:
+    said = f"evaluation {finalist.evaluation.number} failed when it was measured afresh: {reason}"
+    session.store.add_event(session.run.id, FAILED_AFRESH, said)
 
 
 def publish_briefly(session: Session, launches: int) -> None:

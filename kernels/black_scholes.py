@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numba
 import numpy as np
 
-from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes, rival_threads
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, has_rival_threads, installed, item_bytes, rival_threads
 from kernels.language import Schedule, Space, choice, integer, power_of_two, template
 from kernels.language.simd import (
     fence,
@@ -322,7 +322,7 @@ def plain_loop(spot: Any, strike: Any, years: Any, rate: Any, volatility: Any, o
 
 def numba_fast() -> Rival:
     """The plain loop under ``fastmath``, and over threads where there are some."""
-    rival: Rival = numba.njit(fastmath=True, error_model="numpy", parallel=rival_threads() > 1)(plain_loop)
+    rival: Rival = numba.njit(fastmath=True, error_model="numpy", parallel=has_rival_threads())(plain_loop)
     return rival
 
 

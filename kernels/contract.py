@@ -49,6 +49,14 @@ def rival_threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
+def has_rival_threads() -> bool:
+    """Whether a rival made by Numba has several threads; then it gets as many as a rival may have, not all cores."""
+    numba, threads = installed("numba"), rival_threads()
+    if threads > 1:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    return threads > 1
+
+
 def item_bytes(dtype: str) -> int:
     """Bytes of an element of a floating-point dtype, by its name: ``--help`` shows kernels without importing NumPy."""
     return int(dtype.removeprefix("float")) // 8

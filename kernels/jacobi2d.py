@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, has_rival_threads, installed, item_bytes
 from kernels.language import Schedule, Space, choice, flag, integer, power_of_two, template
 from kernels.language.simd import (
     fence,
@@ -334,7 +334,7 @@ def numba_parallel() -> Rival:
     numba = installed("numba")
     spares: dict[tuple[tuple[int, ...], np.dtype], np.ndarray] = {}
 
-    @numba.njit(fastmath=True, parallel=numba.config.NUMBA_NUM_THREADS > 1)
+    @numba.njit(fastmath=True, parallel=has_rival_threads())
     def sweep(old, new):  # noqa: ANN202
         for i in numba.prange(1, old.shape[0] - 1):
             for j in range(1, old.shape[1] - 1):

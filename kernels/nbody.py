@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kernels.contract import Inputs, Kernel, Rival, Size, Work, installed, item_bytes
+from kernels.contract import Inputs, Kernel, Rival, Size, Work, has_rival_threads, installed, item_bytes
 from kernels.language import Schedule, Space, choice, integer, power_of_two, static, template
 from kernels.language.simd import (
     row_reduce_add,
@@ -291,7 +291,7 @@ def numba_fast() -> Rival:
     """The plain loops under ``fastmath``; LLVM does not vectorise them."""
     numba = installed("numba")
 
-    @numba.njit(fastmath=True, parallel=numba.config.NUMBA_NUM_THREADS > 1)
+    @numba.njit(fastmath=True, parallel=has_rival_threads())
     def call(targets, sources, masses, softening, out):  # noqa: ANN202
         for i in numba.prange(targets.shape[0]):
             x = y = z = out.dtype.type(0)
@@ -316,7 +316,7 @@ def numba_columns() -> Rival:
     """
     numba = installed("numba")
 
-    @numba.njit(fastmath=True, error_model="numpy", parallel=numba.config.NUMBA_NUM_THREADS > 1)
+    @numba.njit(fastmath=True, error_model="numpy", parallel=has_rival_threads())
     def call(targets, sources, masses, softening, out):  # noqa: ANN202
         xs, ys, zs = sources[:, 0].copy(), sources[:, 1].copy(), sources[:, 2].copy()
         for i in numba.prange(targets.shape[0]):

@@ -160,7 +160,8 @@ def stopped(told: Told) -> list[tuple[str, str]]:
 
 
 def _doubts(told: Told) -> list[tuple[str, str]]:
-    return [("conditions", conditions(told)), *[("quarantine", found) for found in quarantined(told)[:1]]]
+    failed = [("failed", one) for one in told["conditions"].get("failed_afresh", [])]
+    return [*failed, ("conditions", conditions(told)), *[("quarantine", found) for found in quarantined(told)[:1]]]
 
 
 def conditions(told: Told) -> str:

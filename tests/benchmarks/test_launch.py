@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import fresh
+from benchmarks import fresh, launch
 from benchmarks.audit import UnseenError
 from benchmarks.contestant import Contestant
 from benchmarks.exchange import ContestantFailedError
@@ -85,6 +85,18 @@ def test_publication_leaves_out_who_is_not_to_be_had_and_keeps_the_assembly(harn
     assert [len(launches) for launches in found.samples.values()] == [2, 2]
     assert said == [1, 2]
     assert "doubled" in found.assembly
+
+
+def test_a_rival_that_spoils_its_race_is_left_out_and_the_plain_loop_is_not(monkeypatch):
+    def rounds(_child, _contestants, _rules):
+        raise ContestantFailedError("Wrong: other threads worked for 0.3 s beside it")
+
+    monkeypatch.setattr(launch, "rounds", rounds)
+    monkeypatch.setattr(Launch, "prove", lambda *_arguments: None)
+    process, ours = Launch(None), Contestant(None)
+    assert process.pair(ours, Contestant(None, rival="busy"), RULES) is None
+    with pytest.raises(ContestantFailedError, match="other threads"):
+        process.pair(ours, Contestant(None), RULES)
 
 
 @pytest.mark.parametrize(

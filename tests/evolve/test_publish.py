@@ -166,11 +166,15 @@ def test_who_fails_afresh_gives_way_to_the_next(session, monkeypatch):
     published = session.store.publication(session.run.id)
     assert published.evaluation == 6
     assert published.is_promoted
+    told = brief(summary(session.store, session.run.id))
+    assert "evaluation 2 failed when it was measured afresh: Crashed: died of SIGSEGV" in " ".join(told.split())
 
 
-def test_where_everybody_fails_nothing_is_published(session, monkeypatch):
+def test_where_everybody_fails_nothing_is_published_and_the_run_says_why(session, monkeypatch):
     publish(session, monkeypatch, decided(*["failed"] * 4))
     assert session.store.publication(session.run.id) is None
+    failed = summary(session.store, session.run.id)["conditions"]["failed_afresh"]
+    assert [one.partition(" failed ")[0] for one in failed] == [f"evaluation {number}" for number in (2, 3, 5, 6)]
 
 
 def test_where_nothing_beat_the_baseline_nothing_is_measured(session, monkeypatch):
