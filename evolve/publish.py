@@ -17,7 +17,6 @@ from benchmarks.promote import Finalist, Promotion, Terms, promote
 from evolve.engine.judging import medians
 from evolve.session import Session
 from evolve.store import Individual, Publication, utc_now
-from evolve.tracker.conditions import FAILED_AFRESH
 from kernels.language import Schedule
 
 FINALISTS = 4
@@ -56,7 +55,7 @@ def publish(session: Session) -> None:
 
 def _note(session: Session, finalist: Individual, reason: str) -> None:
     said = f"evaluation {finalist.evaluation.number} failed when it was measured afresh: {reason}"
-    session.store.add_event(session.run.id, FAILED_AFRESH, said)
+    session.store.add_event(session.run.id, "failed_afresh", said)
 
 
 def publish_briefly(session: Session, launches: int) -> None:

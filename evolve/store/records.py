@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Value = int | str | bool
 Arm = Literal["search", "control"]
 Turn = Literal["started", "resumed", "interrupted", "finished", "failed"]
-Note = Literal["trusted", "noisy", "ceilings", "retried", "flat", "stalled"]
+Note = Literal["trusted", "noisy", "ceilings", "retried", "flat", "stalled", "failed_afresh"]
 EventKind = Turn | Note
 NOTES: tuple[str, ...] = get_args(Note)
 PHASES = ("build", "verify", "measure", "search", "other")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from evolve.store import Individual, RunEvent
 
 GATES = ("trusted", "noisy")
-FAILED_AFRESH = "failed afresh"
-"""Event of a run: one of its finalists failed when it was measured for publication."""
 
 
 def conditions(events: Sequence[RunEvent], individuals: Sequence[Individual]) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def conditions(events: Sequence[RunEvent], individuals: Sequence[Individual]) ->
         "contended_rounds": sum(one.contended for one in found),
         "retaken_rounds": sum(len(one.retakes) for one in found),
         "retried": sum(event.kind == "retried" for event in events),
-        "failed_afresh": [event.detail for event in events if event.kind == FAILED_AFRESH],
+        "failed_afresh": [event.detail for event in events if event.kind == "failed_afresh"],
         "ceilings": [event.detail for event in events if event.kind == "ceilings"],
     }
 
