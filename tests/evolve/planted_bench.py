@@ -33,6 +33,7 @@ LEADER = {
     "published": {"source_hash": "f00d" * 16},
     "bound": {"limit": "arithmetic (fma, float64)", "time_s": 0.016},
     "bound_fraction": 0.8,
+    "moment_fraction": Estimate(0.9, 0.88, 0.91).as_dict(),
     "time_s": 0.02,
     "launches": 5,
     "rounds": {"baseline": [3, 4, 3, 3, 3], "numpy": [20] * 5},
