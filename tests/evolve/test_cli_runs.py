@@ -197,6 +197,7 @@ def test_show_says_under_which_conditions_it_was_measured(evolve, url, plant):
         "retaken_rounds": 1,
         "retried": 0,
         "ceilings": [],
+        "failed_afresh": [],
     }
     assert told["quarantine"] == [{"evaluation": 2, "reason": "1e-9 s a call", "folder": None}]
     assert told["run"] == run.id
