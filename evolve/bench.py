@@ -223,7 +223,7 @@ def earlier_medians(machine: str, until: str) -> dict[str, float]:
         until: time of day (``datetime`` of pytest-benchmark's JSON) before which it was measured.
     """
     medians: dict[str, float] = {}
-    for data in _saved(machine, until):
+    for data in _before(machine, until):
         medians |= {one["name"]: one["stats"]["median"] for one in data["benchmarks"]}
     return medians
 
@@ -231,23 +231,32 @@ def earlier_medians(machine: str, until: str) -> dict[str, float]:
 def earlier_speedups(machine: str, now: Mapping[str, Any]) -> Repeats | None:
     """The speedups of the same schedules in the last file that has any of them, measured as long and as warm as now."""
     manner = {name: now["evolve"][name] for name in ("policy", "is_quick")}
-    for data in reversed(_saved(machine, now["datetime"])):
+    for data in reversed(_before(machine, began_at(now))):
         ours = data.get("evolve", {})
         if {name: ours.get(name) for name in manner} == manner and (found := repeats(data, now)):
             return found
     return None
 
 
-def _saved(machine: str, until: str) -> list[dict[str, Any]]:
-    """All that was kept of a machine before some moment, the oldest first."""
+def began_at(suites: Mapping[str, Any]) -> str:
+    """Time of day of the first piece of a measurement."""
+    return str(suites["evolve"].get("began_at") or suites["datetime"])
+
+
+def saved(machine: str, since: str = "") -> list[Measured]:
+    """All that was kept of a machine from some time of day (UTC, ISO 8601) on, the oldest first."""
     found = []
     for file in sorted(_storage(machine).glob("*/[0-9]*.json"), key=lambda file: file.name):
         # a measurement that was killed while it was saved left half a file
         with contextlib.suppress(ValueError, KeyError, TypeError):
             data = json.loads(file.read_text(encoding="utf-8"))
-            if data["datetime"] < until and data["benchmarks"]:
-                found.append(data)
+            if data["datetime"] >= since and data["benchmarks"]:
+                found.append(Measured(data, file))
     return found
+
+
+def _before(machine: str, until: str) -> list[Mapping[str, Any]]:
+    return [one.suites for one in saved(machine) if one.suites["datetime"] < until]
 
 
 def _storage(machine: str) -> Path:
@@ -264,7 +273,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def run_suites(champions: list[dict[str, Any]], facts: Mapping[str, Any], machine: str, request: Request) -> Measured:
+def run_suites(
+    champions: list[dict[str, Any]], facts: Mapping[str, Any], machine: str, request: Request, *files: str
+) -> Measured:
     """Run the suites in a process of their own and keep their figures in the data folder.
 
     Args:
@@ -272,6 +283,7 @@ def run_suites(champions: list[dict[str, Any]], facts: Mapping[str, Any], machin
         facts: see ``machine_facts``.
         machine: id of this machine.
         request: what is to be measured.
+        files: which suites; by default that of kernels, or all where no kernel is named.
 
     Raises:
         EvolveError: a contestant was wrong or failed.
@@ -283,7 +295,7 @@ def run_suites(champions: list[dict[str, Any]], facts: Mapping[str, Any], machin
         told.write_text(json.dumps(champions), encoding="utf-8")
         known.write_text(json.dumps(facts), encoding="utf-8")
         command = [
-            *pytest_command(request),
+            *pytest_command(request, *files),
             *(f"--champions={told}", f"--machine={known}", f"--benchmark-json={measured}"),
             *(f"--benchmark-storage=file://{storage}", "--benchmark-save=bench"),
         ]
@@ -310,11 +322,12 @@ def _run(command: list[str], *, is_quiet: bool) -> None:
         raise EvolveError("a benchmark failed", "pytest says above which and why")
 
 
-def pytest_command(request: Request) -> list[str]:
+def pytest_command(request: Request, *files: str) -> list[str]:
     """The command line of pytest: the suites' own rules, whatever stands in the working directory."""
-    suite = SUITES / "bench_kernels.py" if request.names else SUITES
+    suites = files or (("bench_kernels.py",) if request.names else ("",))
     return [
-        *(sys.executable, "-m", "pytest", str(suite), "-c", str(SUITES / "pytest.ini"), "--rootdir", str(SUITES)),
+        *(sys.executable, "-m", "pytest", *(str(SUITES / name) for name in suites)),
+        *("-c", str(SUITES / "pytest.ini"), "--rootdir", str(SUITES)),
         *("-v", "--no-header", "--benchmark-only", f"--sources={cache_folder() / 'sources'}"),
         *(f"--policy={request.policy}", f"--threads={request.threads}"),
         *((f"--kernels={','.join(request.names)}",) if request.names else ()),

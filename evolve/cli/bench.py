@@ -34,6 +34,7 @@ _path = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--save", type=_path, metavar="FILE", help="Copy the JSON there, to be carried to another machine.")
 @click.option("--pyperf", type=_path, metavar="FILE", help="Write the samples as a suite of pyperf too.")
+@click.option("--within", metavar="TIME", help="What was measured so long ago at most is taken as it is, as in 12h.")
 @options.policy_option
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernels.")
 @click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
@@ -59,6 +60,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     report: Path | None,
     picture: Path | None,
     read: Path | None,
+    within: str | None,
     policy: str,
     threads: int,
     wait: bool,
@@ -80,14 +82,15 @@ def command(  # noqa: PLR0913 - one parameter an option
     targets.check()
     if read:
         asked = {"KERNEL": kernels, "--evolve": is_evolving, "--quick": quick, "--compare": compare, "--with": others}
-        terms = {"--policy": policy != "hot", "--threads": threads > 1}
+        terms = {"--policy": policy != "hot", "--threads": threads > 1, "--within": within}
         _show_read(read, targets, output, {**asked, **terms, "--save": save, "--results": results})
         return
     for name in kernels:
         check_threads(known_kernel(name), threads)
     if kernels and with_all:
         raise UsageError(f"--all takes all kernels: leave out {' '.join(kernels)}")
-    job = _Job(Request(kernels, policy, threads, quick, quiet), _sheets(others), is_evolving, compare, wait)
+    request = Request(kernels, policy, threads, quick, quiet)
+    job = _Job(request, _sheets(others), is_evolving, compare, wait, _seconds(within))
     with options.opened(store, create=True) as facts:
         found = job.results(facts)
     _say(found, targets, output, is_comparing=compare)
@@ -152,6 +155,19 @@ def _show_read(path: Path, targets: Targets, output: Output, others: dict[str, o
     _say(read_results(path), targets, output, is_comparing=False)
 
 
+def _seconds(within: str | None) -> float:
+    """Of a time as a user writes it."""
+    from evolve.budget import Budget
+
+    try:
+        found = Budget.parse(within).seconds if within else 0.0
+    except ValueError as error:
+        raise UsageError(f"--within {within}: {error}") from error
+    if found is None:
+        raise UsageError(f"--within {within} is no time", "take 12h or 90m")
+    return found
+
+
 def _sheets(paths: tuple[Path, ...]) -> list[Sheet]:
     from evolve.sheet import read_sheet
 
@@ -159,10 +175,10 @@ def _sheets(paths: tuple[Path, ...]) -> list[Sheet]:
 
 
 def _say(found: Results, targets: Targets, output: Output, *, is_comparing: bool) -> None:
-    from evolve.bench import earlier_medians
+    from evolve.bench import began_at, earlier_medians
     from evolve.report import bench
 
-    before = earlier_medians(found.machine.id, found.suites["datetime"]) if is_comparing else {}
+    before = earlier_medians(found.machine.id, began_at(found.suites)) if is_comparing else {}
     output.result(bench.plain(found), bench.text(found, before))
     targets.write(found, output)
     output.next("evolve bench --compare" if found.runs else "evolve run matmul", "evolve compare FILE FILE")
@@ -177,6 +193,7 @@ class _Job:
     is_evolving: bool
     is_comparing: bool
     wait: bool
+    within_s: float
 
     def results(self, store: Store) -> Results:
         """Measure, and gather what belongs to it."""
@@ -193,9 +210,10 @@ class _Job:
         return Results(machine, ceilings, measured, tuple(summary(store, run.id) for run in listed), repeats)
 
     def _measured(self, store: Store, runs: list[Run]) -> tuple[Any, list[Run], Measured]:
-        from evolve.bench import champion, champion_runs, guests, machine_facts, run_suites
+        from evolve.bench import champion, champion_runs, guests, machine_facts
         from evolve.lock import MeasuringLock
         from evolve.machines import known_machine, this_machine
+        from evolve.pieces import gathered
         from evolve.report.terminal import steps
 
         invited = guests(self.sheets, known_machine(store).id, self.request)
@@ -205,7 +223,7 @@ class _Job:
                 facts = machine_facts(here, store.best_ceilings(here.machine.id) or {}, self.request, say)
             best = champion_runs(store, runs, here.machine.id, self.request)
             champions = [*(champion(store, run) for run in best), *invited]
-            return here.machine, best, run_suites(champions, facts, here.machine.id, self.request)
+            return here.machine, best, gathered(champions, facts, here.machine.id, self.request, self.within_s)
 
     def _standard_runs(self, store: Store) -> list[Run]:
         from evolve.machines import known_machine

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import kernels
 from evolve import __version__
+from evolve.bench import began_at
 from evolve.report import bench_background
 from evolve.report.machine import machine_facts
 from evolve.report.quantities import extents, fraction, percent, problem, rate, seconds, speedup
@@ -144,7 +145,8 @@ def _rate(one: Told) -> str:
 
 def markdown(results: Results) -> str:
     """The suites' part of ``benchmarks/RESULTS.md``."""
-    date = results.suites["datetime"][:10]
+    days = (began_at(results.suites)[:10], results.suites["datetime"][:10])
+    date = " to ".join(dict.fromkeys(days))
     origin = f"Measured on {date} with evolve-kernels {__version__}."
     of_machine = results.threads == 1
     title, option = ("", "") if of_machine else (f" with {results.threads} threads", f" --threads {results.threads}")

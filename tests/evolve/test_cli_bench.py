@@ -23,11 +23,11 @@ def benched(monkeypatch, known_machine, tmp_path):
     """The command with suites that are known; keeps what they were given."""
     given = {"file": sheets.write(tmp_path, "0001_bench.json", "{}")}
 
-    def run_suites(champions, facts, machine, request):
-        given.update(champions=champions, facts=facts, machine=machine, request=request)
+    def gathered(champions, facts, machine, request, within_s):
+        given.update(champions=champions, facts=facts, machine=machine, request=request, within_s=within_s)
         return Measured(suites(LEADER), given["file"])
 
-    monkeypatch.setattr("evolve.bench.run_suites", run_suites)
+    monkeypatch.setattr("evolve.pieces.gathered", gathered)
     monkeypatch.setattr("evolve.bench.machine_facts", lambda *_: {"aa": None})
     before = {"bench_kernel[matmul-float64-64x64x32-champion]": 0.04}
     monkeypatch.setattr("evolve.bench.earlier_medians", lambda *_: before)
@@ -45,6 +45,18 @@ def test_the_command_prints_and_writes(evolve, benched, tmp_path):
     assert err.splitlines()[-1].startswith("next: evolve ")
     assert (benched["request"], benched["machine"]) == (Request(("matmul",), is_quick=True), benched["here"])
     assert f"saved    {benched['file']}" in err
+
+
+def test_what_was_measured_within_a_time_is_taken_as_it_is(evolve, benched):
+    assert evolve("bench", "triad", "--within", "12h")[0] == 0
+    assert benched["within_s"] == 12 * 3600
+
+
+@pytest.mark.parametrize("within", ["300evals", "12"])
+def test_a_time_that_is_none_is_refused(evolve, benched, within):
+    code, _, err = evolve("bench", "triad", "--within", within)
+    assert (code, "request" in benched) == (2, False)
+    assert f"--within {within}" in err
 
 
 def test_the_command_compares_with_what_was_saved(evolve, benched):
