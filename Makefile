@@ -43,7 +43,7 @@ bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (lea
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
 	$(BIN)/evolve verdict --controls --loops 20 --results benchmarks/RESULTS.md
-	$(BIN)/evolve bench --evolve --compare --results benchmarks/RESULTS.md --picture .github/roofline.svg
+	$(BIN)/evolve bench --evolve --compare --within 12h --results benchmarks/RESULTS.md --picture .github/roofline.svg
 	$(BIN)/python -m benchmarks.suites.search --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here

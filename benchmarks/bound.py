@@ -168,7 +168,7 @@ def _arithmetic(work: Work, dtype: str, ceilings: Ceilings, threads: int) -> lis
     """
     _check(work)
     flop = {name: work.operations[name] * each for name, each in _FLOP.items() if work.operations.get(name)}
-    figures = ceilings.flop_per_s[dtype]
+    figures = ceilings.flop_per_s[dtype] if flop else {}
     taken_s = {name: count / _peak((name,), figures, threads) for name, count in flop.items()}
     groups: list[tuple[tuple[str, ...], float]] = [((name,), time_s) for name, time_s in taken_s.items()]
     if {"fma", "mul"} <= flop.keys():

@@ -43,6 +43,15 @@ def test_a_kernel_is_held_against_the_ceilings_of_its_own_round(monkeypatch):
     assert found.low == pytest.approx(found.high)
 
 
+def test_what_only_moves_bytes_is_held_against_traffic_alone(monkeypatch):
+    levels = {("bytes_per_s", "DRAM", pattern, "1"): 1e9 for pattern in ("copy", "copy_stream")}
+    monkeypatch.setattr(Planted, "measure_pass", lambda self: iter([self.rates.update(levels)]))
+    monkeypatch.setattr(moment, "ROUNDS", 6)
+    monkeypatch.setattr(peaks, "Peaks", lambda *_: Planted([]))
+    found = share_of_the_moment(Work({}, 500, 500), "float32", (), 1, None, lambda: 2e-6)
+    assert found.estimate == pytest.approx(0.5)
+
+
 def test_what_differs_from_round_to_round_is_the_interval(monkeypatch):
     found = share(monkeypatch, [1e9] * 12, [1e-6 / part for part in (0.7, 0.8, 0.9) * 4])
     assert (found.low, found.estimate, found.high) == pytest.approx((0.7, 0.8, 0.9))
