@@ -139,7 +139,7 @@ def reject_bound(work: Work, dtype: str, ceilings: Ceilings, caches: Sequence[Ca
     best = {
         level: max(rate_of(figures, threads) for figures in by.values()) for level, by in ceilings.bytes_per_s.items()
     }
-    cores = max(map(int, next(iter(ceilings.flop_per_s[dtype].values()))))
+    cores = max(threads, *map(int, next(iter(ceilings.flop_per_s[dtype].values()))))
     moved_s, level = transfer(work.moved_bytes, best.__getitem__, together(caches, threads, cores))
     limits = [
         Bound(f"arithmetic (any mix, {dtype})", _simple_flop(work) / peak),

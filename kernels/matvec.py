@@ -215,7 +215,7 @@ KERNEL = Kernel(
     tolerance=tolerance,
     split=("rows", "whole", "rows"),
     left=(
-        "little on one core: 33 to 38 GB/s were read within hours, 86 % of what the ceiling's loop read in turns with it; "
-        "more takes cores, or numbers of fewer bytes."
+        "little on one core: 33 to 38 GB/s were read within hours, 86 % of what the ceiling's loop read in turns with "
+        "it; more takes cores, or numbers of fewer bytes."
     ),
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.bound import (
@@ -219,6 +219,7 @@ counts = st.integers(0, 10**6)
     st.integers(1, 9),
     st.sampled_from(POLICIES),
 )
+@example(dict.fromkeys(("fma", "add", "mul", "exp", "div", "sqrt"), 0), 1, 13300, 9, "hot")
 def test_nothing_at_its_bound_is_rejected(operations, read, write, threads, policy):
     work = Work(operations, read, write)
     for dtype in ("float32", "float64"):
