@@ -77,6 +77,7 @@ class Results:
         measured: by the suites.
         runs: summaries of the runs behind the champions, and of others worth a line.
         repeats: the same speedups measured before; None where that was not asked for, or there are none.
+        names: of the kernels that were asked for; none for all.
     """
 
     machine: Machine
@@ -84,6 +85,7 @@ class Results:
     measured: Measured
     runs: tuple[Mapping[str, Any], ...]
     repeats: Repeats | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def threads(self) -> int:

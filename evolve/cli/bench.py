@@ -207,7 +207,8 @@ class _Job:
         listed = [run for run in runs if run in best or (run in own and is_standard(run))]
         repeats = earlier_speedups(machine.id, measured.suites) if self.is_comparing else None
         ceilings = store.best_ceilings(machine.id) or {}
-        return Results(machine, ceilings, measured, tuple(summary(store, run.id) for run in listed), repeats)
+        summaries = tuple(summary(store, run.id) for run in listed)
+        return Results(machine, ceilings, measured, summaries, repeats, self.request.names)
 
     def _measured(self, store: Store, runs: list[Run]) -> tuple[Any, list[Run], Measured]:
         from evolve.bench import champion, champion_runs, guests, machine_facts

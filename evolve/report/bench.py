@@ -144,14 +144,16 @@ def _rate(one: Told) -> str:
 
 
 def markdown(results: Results) -> str:
-    """The suites' part of ``benchmarks/RESULTS.md``."""
+    """The suites' part of ``benchmarks/RESULTS.md``: one for each machine and number of threads."""
     days = (began_at(results.suites)[:10], results.suites["datetime"][:10])
     date = " to ".join(dict.fromkeys(days))
     origin = f"Measured on {date} with evolve-kernels {__version__}."
     of_machine = results.threads == 1
+    machine = f"{results.machine.fingerprint.get('llvm_cpu', 'machine')} {results.machine.id}"
     title, option = ("", "") if of_machine else (f" with {results.threads} threads", f" --threads {results.threads}")
+    command = " ".join(("evolve bench", *results.names)) + option
     parts = [
-        f"# Results{title}\n\n{origin} `evolve bench{option} --results` wrote this part and will overwrite it.",
+        f"# Results on {machine}{title}\n\n{origin} `{command} --results` wrote this part and will overwrite it.",
         *(_machine(results) if of_machine else ()),
         *_champions(results),
         *_repeats(results),
@@ -246,7 +248,7 @@ def _champions(results: Results) -> Iterator[str]:
 def _ahead(leaders: Sequence[Told]) -> Iterator[str]:
     known = {name: kernels.get(name).left for name in dict.fromkeys(one["kernel"] for one in leaders)}
     if lines := [f"- {name}: {left}" for name, left in known.items() if left]:
-        yield "What the next 10 % would take:"
+        yield "What the next 10 % would take, as it was found on a Zen 5:"
         yield "\n".join(lines)
 
 

@@ -51,7 +51,7 @@ def page(store: Store, loops: Sequence[str], rates: str = "") -> str:
         rates=rates or words.NO_RATES,
         is_rated=bool(rates),
         machines=[_machine(store, machine) for machine in known],
-        has_pictures=any(loop["pictures"] for loop in shown),
+        pictures=any(loop["pictures"] for loop in shown),
         meanings=words.MEANINGS,
         plotly_js=plotly.offline.get_plotlyjs(),
     )

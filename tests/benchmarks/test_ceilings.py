@@ -69,7 +69,9 @@ def test_narrower_instruction_sets_are_slower(sweep):
     assert sse2["flop_per_s"]["float64"]["add"]["1"] < 0.8 * wide["add"]["1"]
     assert sse2["flop_per_s"]["float64"]["fma"]["1"] > 0.1 * wide["add"]["1"]  # no call of a library
     if "avx512f" in fingerprint().features:
-        assert sweep.by_isa["avx2"]["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * wide["fma"]["1"]
+        avx2 = sweep.by_isa["avx2"]["flop_per_s"]["float64"]
+        assert sse2["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * avx2["fma"]["1"]
+        assert avx2["fma"]["1"] < 1.1 * wide["fma"]["1"]  # no more: a Zen 4 runs 512 bits as two halves
 
 
 def test_a_brief_sweep_measures_what_was_asked_for(folder, alone, monkeypatch):

@@ -34,6 +34,13 @@ def url(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def store(tmp_path):
+    """A store of one's own, open and empty."""
+    with open_store(str(tmp_path / "runs.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
 def evolve(capsys, url, tmp_path, monkeypatch):
     """Runs a command line: exit code, stdout, stderr."""
     del url

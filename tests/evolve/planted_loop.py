@@ -42,6 +42,23 @@ class Planted:
         self.is_closed = True
 
 
+class Heard:
+    """An observer that remembers; ``at_lap`` is called with each lap."""
+
+    def __init__(self, at_lap=None):
+        self.forecasts, self.laps, self.at_lap = [], [], at_lap or (lambda _lap: None)
+
+    def says(self, doing):
+        pass
+
+    def forecast(self, forecast):
+        self.forecasts.append(forecast)
+
+    def lap(self, lap, _forecast):
+        self.laps.append(lap)
+        self.at_lap(lap)
+
+
 def make(at):
     return Planted(at)
 

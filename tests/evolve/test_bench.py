@@ -15,16 +15,10 @@ from evolve import bench
 from evolve.bench import Request, champion, champion_runs, earlier_medians, earlier_speedups, guests
 from evolve.errors import EvolveError, UsageError
 from evolve.sheet import read_sheet
-from evolve.store import Machine, open_store
+from evolve.store import Machine
 from evolve.store.testing import new_run
 
 # ---- which champions
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 def test_the_champion_published_last_stands_for_its_problem(store):

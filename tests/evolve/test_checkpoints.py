@@ -15,17 +15,16 @@ from evolve.progress import StopRequest
 from evolve.run import search
 from evolve.session import Session, Surroundings
 from evolve.starting import starting_at
-from evolve.store import Batch, Checkpoint, Machine, Publication, RunSpec, open_store, utc_now
+from evolve.store import Batch, Checkpoint, Machine, Publication, RunSpec, utc_now
 from evolve.store.testing import evaluation, measured, new_run
 from evolve.tracker.checkpoints import checkpoints, points
 from kernels.language import Schedule
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        opened.add_machine(Machine("m", {}))
-        yield opened
+def store(store):
+    store.add_machine(Machine("m", {}))
+    return store
 
 
 class Flat(KnownHarness):

@@ -24,12 +24,6 @@ REQUEST = Request("triad", (1000,), "float64", 1, Budget.parse("8evals"), seed=3
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
-
-
-@pytest.fixture
 def machine(store):
     return known_machine(store).id
 

@@ -32,12 +32,6 @@ def _planted(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other evolve of this machine holds this lock
 
 
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as store:
-        yield store
-
-
 class Watcher:
     """Writes down what it is told, in order."""
 

@@ -21,7 +21,6 @@ from evolve.store import (
     OutcomeRecord,
     Publication,
     RunSpec,
-    open_store,
     utc_now,
 )
 
@@ -203,12 +202,6 @@ def publish(store, run, source_hash="f" * 64):
             samples={},
         )
     )
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 def python(code_or_file, cwd):

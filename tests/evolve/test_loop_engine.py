@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import planted_loop
 import pytest
+from planted_loop import Heard
 
 from benchmarks.bound import Bound
 from benchmarks.inference import Estimate
@@ -22,7 +23,6 @@ from evolve.loops.engine import loop as engine
 from evolve.loops.engine.generations import Generations, Spent
 from evolve.loops.engine.redeploy import NOTHING_FASTER, Tried
 from evolve.report.loop import brief, full
-from evolve.store import open_store
 from evolve.tracker.laps import series
 from evolve.tracker.rule import decide, word
 from evolve.tracker.turns import turns
@@ -30,20 +30,6 @@ from evolve.tracker.turns import turns
 OPTIONS = {"budget": "100evals", "children": 50_000, "mode": "screening", "launches": 4}
 REST_S, BOUND_S = 1.0, 0.1
 CALLED = ("surrogate_predict", "novelty")
-
-
-class Heard:
-    def __init__(self):
-        self.forecasts, self.laps = [], []
-
-    def says(self, doing):
-        pass
-
-    def forecast(self, forecast):
-        self.forecasts.append(forecast)
-
-    def lap(self, lap, _forecast):
-        self.laps.append(lap)
 
 
 class World:
@@ -129,12 +115,6 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "this_machine", lambda *_: SimpleNamespace(roof=SimpleNamespace(best=0, caches=())))
     monkeypatch.setattr(engine, "efficiency_bound", lambda *_: Bound("arithmetic (fma, float32)", BOUND_S))
     return made
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 def looped(store, laps=4, heard=None, **options):

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from known import BASELINE_S, KnownHarness, KnownSurvey, limits
+from known import BASELINE_S, KnownHarness, KnownSurvey, fresh, limits
+from planted_loop import Heard
 
 from benchmarks.exchange import ContestantFailedError
-from benchmarks.fresh import Fresh
 from benchmarks.inference import SESSION_SPREAD, Estimate, across_sessions
 from benchmarks.outcome import Noisy, Samples
 from evolve.errors import EvolveError, Interrupted
@@ -21,7 +21,7 @@ from evolve.loops import drive, remeasure
 from evolve.loops.forecast import next_gain, unknown
 from evolve.progress import StopRequest
 from evolve.run import Admission
-from evolve.store import Machine, open_store
+from evolve.store import Machine
 from evolve.tracker.evidence import evidence_of
 from evolve.tracker.laps import series
 from evolve.tracker.status import status
@@ -35,40 +35,10 @@ OPTIONS = {
 BOUND_S = 0.1
 
 
-class Heard:
-    """An observer that remembers."""
-
-    def __init__(self):
-        self.forecasts, self.laps = [], []
-
-    def says(self, doing):
-        pass
-
-    def forecast(self, forecast):
-        self.forecasts.append(forecast)
-
-    def lap(self, lap, _forecast):
-        self.laps.append(lap)
-
-
-def fresh(harness, contestant, opponents, launches, say):
-    """What ``against`` finds, without noise: True times of the schedules."""
-    say(1)
-
-    def time_s(one):
-        return harness.time_s(one.schedule) if one.schedule else BASELINE_S
-
-    def taken(other):
-        return [Samples((time_s(contestant),) * 6, (time_s(other),) * 6, 1)] * launches
-
-    return Fresh({name: taken(one.contestant) for name, one in opponents.items()}, {}, 0, launches)
-
-
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        opened.add_machine(Machine("m", {}))
-        yield opened
+def store(store):
+    store.add_machine(Machine("m", {}))
+    return store
 
 
 @pytest.fixture

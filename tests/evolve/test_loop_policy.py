@@ -10,6 +10,7 @@ import numpy as np
 import planted_loop
 import pytest
 from known import KnownHarness
+from planted_loop import Heard
 
 from benchmarks.harness import Incumbent
 from benchmarks.inference import Estimate, log_ratios
@@ -100,27 +101,6 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(drive, "gate", planted_loop.quiet)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other evolve of this machine holds this lock
     return made
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
-
-
-class Heard:
-    def __init__(self, at_lap=None):
-        self.laps, self.forecasts, self.at_lap = [], [], at_lap or (lambda _lap: None)
-
-    def says(self, doing):
-        pass
-
-    def forecast(self, forecast):
-        self.forecasts.append(forecast)
-
-    def lap(self, lap, _forecast):
-        self.laps.append(lap)
-        self.at_lap(lap)
 
 
 def started(store, laps=LAPS, observer=None, **options):

@@ -30,12 +30,6 @@ BASELINE_S, BOUND_S = 1.0, 0.1
 CAP = BASELINE_S / BOUND_S
 
 
-@pytest.fixture
-def store(tmp_path):
-    with SqliteStore(tmp_path / "runs.db") as store:
-        yield store
-
-
 def bounded(n, seed):
     """ln of scores with tail index -1 that end at a speedup of 5."""
     return np.log(5 - 3 * np.random.default_rng(seed).random(n))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.inference import Estimate
-from evolve.store import Batch, Bound, Checkpoint, Publication, open_store, utc_now
+from evolve.store import Batch, Bound, Checkpoint, Publication, utc_now
 from evolve.store.testing import evaluation, measured, new_run
 from evolve.tracker.amdahl import program_speedup, waterfall
 from evolve.tracker.breakeven import break_even, break_evens
@@ -186,12 +186,6 @@ def _publication(run, evaluation, speedup, rivals=None):
         source_hash="ab",
         samples={},
     )
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 def plant(store, speedup, *, bound_s=0.25, **changes):

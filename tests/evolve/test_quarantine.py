@@ -15,7 +15,7 @@ from evolve import quarantine as quarantining
 from evolve.errors import EvolveError
 from evolve.paths import source_folder
 from evolve.quarantine import MOST_BUILDS, folder_of, quarantine
-from evolve.store import Batch, Ceilings, Evaluation, OutcomeRecord, open_store, utc_now
+from evolve.store import Batch, Ceilings, Evaluation, OutcomeRecord, utc_now
 from evolve.store.testing import new_run
 from evolve.tracker.summary import summary
 from kernels.language import Schedule
@@ -28,12 +28,6 @@ SAMPLES = Samples((1e-9,) * 6, (1e-6,) * 6, 100, floor_s=3e-9)
 @pytest.fixture(autouse=True)
 def own_data(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from known import BASELINE_S, KnownHarness, KnownSurvey, limits
+from known import BASELINE_S, KnownHarness, KnownSurvey, fresh, limits
 
 from benchmarks.exchange import ContestantFailedError
 from benchmarks.fresh import Fresh
@@ -25,7 +25,7 @@ from evolve.loops.lap_runs import LapRuns
 from evolve.loops.protocol import Around
 from evolve.progress import StopRequest
 from evolve.run import Admission
-from evolve.store import LoopSpec, Machine, open_store
+from evolve.store import LoopSpec, Machine
 
 PART = "dominance"
 ALIKE = Shadow("", Estimate(0.5, 0.4, 0.6), 40)
@@ -37,24 +37,10 @@ class PartHarness(KnownHarness):
         self.task = task
 
 
-def fresh(harness, contestant, opponents, launches, say):
-    """What ``against`` finds, without noise."""
-    say(1)
-
-    def time_s(one):
-        return harness.time_s(one.schedule) if one.schedule else BASELINE_S
-
-    def taken(other):
-        return [Samples((time_s(contestant),) * 6, (time_s(other),) * 6, 1)] * launches
-
-    return Fresh({name: taken(one.contestant) for name, one in opponents.items()}, {}, 0, launches)
-
-
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        opened.add_machine(Machine("m", {}))
-        yield opened
+def store(store):
+    store.add_machine(Machine("m", {}))
+    return store
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ from evolve.store import (
     OutcomeRecord,
     Publication,
     RunSpec,
-    open_store,
     utc_now,
 )
 from evolve.tracker import Null, best_so_far, summary
@@ -47,12 +46,6 @@ TOY = SimpleNamespace(
     work=lambda size, dtype: Work({"fma": 10**6}, 8, 8),
 )
 CAP = 30.0
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_champions_stand_against_all_opponents(results):
 def test_what_the_next_ten_per_cent_would_take_stands_below_where_it_is_known(results, monkeypatch):
     monkeypatch.setattr(report_bench.kernels, "get", lambda name: SimpleNamespace(left=f"{name} waits for loads."))
     champions = markdown(results).partition("## Champions")[2].partition("\n## ")[0]
-    assert "What the next 10 % would take:\n\n- matmul: matmul waits for loads." in champions
+    assert "next 10 % would take, as it was found on a Zen 5:\n\n- matmul: matmul waits for loads." in champions
     monkeypatch.setattr(report_bench.kernels, "get", lambda _name: SimpleNamespace(left=""))
     assert "next 10 %" not in markdown(results)
 
@@ -84,6 +84,13 @@ def test_how_it_was_measured_is_said_in_figures_of_the_measurement(results):
     assert "in 5 fresh processes with new random inputs, in 3 to 20 paired, interleaved rounds" in page
     assert "Measured on 2026-11-22 with evolve-kernels" in page
     assert "`evolve bench --results` wrote this part" in page
+
+
+def test_each_machine_has_a_part_of_its_own_which_says_what_was_asked_for(results):
+    assert markdown(results).startswith("# Results on znver5 cafe\n")
+    told = dataclasses.replace(results, machine=Machine("beef", {**MACHINE, "llvm_cpu": "znver4"}), names=("matmul",))
+    assert markdown(told).startswith("# Results on znver4 beef\n")
+    assert "`evolve bench matmul --results` wrote this part" in markdown(told)
 
 
 def test_a_champion_is_told_with_its_schedule_and_whether_it_changed(results):

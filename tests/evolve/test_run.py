@@ -24,7 +24,7 @@ from evolve.racing import SPACE, raced_by, rules_for, rules_of
 from evolve.run import Admission, Request, resume, search, start
 from evolve.search.protocol import PATIENCE, Proposal
 from evolve.session import MOST_DOUBTS, Session, Surroundings
-from evolve.store import Machine, RunSpec, open_store
+from evolve.store import Machine, RunSpec
 from evolve.tracker.status import status
 from evolve.tracker.summary import summary
 from kernels.language import Schedule
@@ -39,10 +39,9 @@ def spec(**changes):
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        opened.add_machine(Machine("m", {}))
-        yield opened
+def store(store):
+    store.add_machine(Machine("m", {}))
+    return store
 
 
 def session(store, run, harness, stop=None, survey=None):

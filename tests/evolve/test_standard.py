@@ -10,16 +10,10 @@ import kernels
 from evolve import standard
 from evolve.budget import Budget
 from evolve.errors import UsageError
-from evolve.store import Machine, open_store
+from evolve.store import Machine
 from evolve.store.testing import new_run
 
 TINY = standard.Standard("bench-tiny", "triad", "8", "float32", "3evals")
-
-
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
 
 
 @pytest.fixture

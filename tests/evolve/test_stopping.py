@@ -19,7 +19,7 @@ from evolve.progress import StopRequest
 from evolve.run import search
 from evolve.search.testing import SYNTHETIC, TINY, synthetic_fitness
 from evolve.session import Session, Surroundings
-from evolve.store import Evaluation, Individual, Machine, OutcomeRecord, RunSpec, open_store
+from evolve.store import Evaluation, Individual, Machine, OutcomeRecord, RunSpec
 from evolve.tracker.gain import LEAST_MEASURED, WORTH, expected_gain, gain_of
 from evolve.tracker.stopping import EXPLORED, LEAST_EVALUATIONS, Flat, Neighbourhood, is_flat, neighbourhood
 
@@ -249,10 +249,9 @@ def test_the_rule_rarely_stops_falsely_on_recorded_spaces():
 
 
 @pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        opened.add_machine(Machine("m", {}))
-        yield opened
+def store(store):
+    store.add_machine(Machine("m", {}))
+    return store
 
 
 def spec(**changes):

@@ -52,12 +52,6 @@ def sweeps(monkeypatch):
     return planted
 
 
-@pytest.fixture
-def store(tmp_path):
-    with open_store(str(tmp_path / "runs.db")) as opened:
-        yield opened
-
-
 def moved_s(bytes_per_s, task=TASK):
     return task.definition.work(task.size, task.dtype).moved_bytes / bytes_per_s
 

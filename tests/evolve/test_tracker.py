@@ -25,7 +25,6 @@ from evolve.store import (
     OutcomeRecord,
     Publication,
     RunEvent,
-    SqliteStore,
     utc_now,
 )
 from evolve.store.testing import evaluation, measured, new_run
@@ -306,12 +305,6 @@ def test_a_run_without_anything_says_that():
 
 
 # -- summary -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def store(tmp_path):
-    with SqliteStore(tmp_path / "runs.db") as store:
-        yield store
 
 
 PROMISED = {
