@@ -20,7 +20,10 @@ Call = Callable[[], Any]
 
 now_ns = time.perf_counter_ns
 
-RESTING_NS, LOOK_S, LOOKS = 200_000, 0.002, 50
+RESTING_NS, LOOK_S, LOOKS = 200_000, 0.011, 50
+"""What threads on other cores have used is told at the clock's ticks, 100 a second at least: shorter looks miss it."""
+WOKEN_S = 0.02
+"""In which the system has found a core for each thread that was woken, see ``kernels.language.simd.threads``."""
 
 SHORT_S = 25e-6
 """Calls shorter than this are driven by compiled code where they can be."""
@@ -33,7 +36,7 @@ def others_ns() -> int:
 
 
 def settle() -> None:
-    """Wait until other threads rest, a tenth of a second at most: a library's spin for a while after their work."""
+    """Wait until other threads rest, half a second at most: OpenBLAS' spin for a tenth of a second after their work."""
     for _ in range(LOOKS):
         before_ns = others_ns()
         time.sleep(LOOK_S)
@@ -138,7 +141,7 @@ class Watched:
 
     Attributes:
         uncounted: calls before each sample, see ``uncounted``.
-        is_settling: before each sample all threads come to rest, and its own are woken by a call that is not timed:
+        is_settling: before each sample all threads come to rest, and its own are woken by calls that are not timed:
             threads of a library that still wait for its next call take a processor from those of the other side.
     """
 
@@ -164,6 +167,11 @@ class Watched:
         if not _is_close(float(out[at]), self.expected[at], self.allowed[at]):
             raise StaleError(at)
         return elapsed_ns / loops / 1e9
+
+
+def woken(call_s: float) -> int:
+    """Calls before each sample, for all threads of a contestant to be at work on cores of their own."""
+    return math.ceil(WOKEN_S / max(call_s, 1e-9))
 
 
 def uncounted(call_s: float) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.contestant import Contestant, Task, callable_of
 from benchmarks.flush import flusher
 from benchmarks.race import warm_up
-from benchmarks.timing import SHORT_S, Called, Driven, Flushed, Rotating, Timing, Turn, Watched, uncounted
+from benchmarks.timing import SHORT_S, Called, Driven, Flushed, Rotating, Timing, Turn, Watched, uncounted, woken
 from benchmarks.verify import Case, WrongError
 from kernels.language import Handle, SourceFolder
 from kernels.language.simd import address_of
@@ -83,6 +83,8 @@ class Track:
         for side in self.sides:
             side.is_settling = self.loader.task.threads > 1 and any(one.rival for one in contestants)
             side.uncounted = uncounted(self.call_s) if loader.task.policy == "hot" else 0
+            if side.is_settling:
+                side.uncounted = woken(self.call_s)
         self.idle = self._idle(contestants)
         self.floor_s = self._floor_s(FLOOR_LOOPS)
 

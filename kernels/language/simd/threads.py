@@ -10,6 +10,7 @@ code, which waits without the interpreter's lock. A call of nothing by two cores
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from llvmlite import binding, ir
@@ -20,7 +21,7 @@ from kernels.language.simd.emit import Emitter, Lowering, lowered, operation
 
 LINE = 8
 """Words of a cache line: what different threads write lies in lines of its own."""
-THREADS, BUSY = 0, 1
+THREADS, BUSY, CALLERS_CORE = 0, 1, 2
 TICKET, PART, ARGUMENTS = LINE, LINE + 1, LINE + 2
 DONE, FAILED = 2 * LINE, 2 * LINE + 1
 MEMBERS = 3 * LINE
@@ -30,6 +31,8 @@ SLEEPS, READ_END, WRITE_END, BYTE, CLAIMED = range(5)
 
 SPINS = 5000
 """Looks at the ticket before a thread sleeps, some 0.1 to 0.2 ms: waking one takes tens of microseconds."""
+YIELDS = 20
+"""Times that a thread which was woken on its caller's core leaves that to the caller, before it sleeps again."""
 PATIENT_SPINS = 20_000
 """Looks at what is done before the others are offered this thread's processor: there may be no other."""
 
@@ -42,6 +45,8 @@ _PAUSES = {"x86_64": ("llvm.x86.sse2.pause", []), "aarch64": _ARM_PAUSE, "arm64"
 _read: Any = types.ExternalFunction("read", types.intp(types.int32, types.intp, types.intp))
 _write: Any = types.ExternalFunction("write", types.intp(types.int32, types.intp, types.intp))
 _yield: Any = types.ExternalFunction("sched_yield", types.int32())
+_core: Any = types.ExternalFunction("sched_getcpu", types.int32())
+KNOWS_CORES = sys.platform == "linux"
 
 
 @operation
@@ -188,6 +193,8 @@ def _call(team: int, threads: int) -> int:
     for me in range(1, threads):
         own = MEMBERS + me * LINE
         if word(team, own + SLEEPS) and swap_word(team, own + SLEEPS, 0):
+            if KNOWS_CORES:
+                set_word(team, CALLERS_CORE, _core())
             _write(word(team, own + WRITE_END), team + 8 * (own + BYTE), 1)
     return ticket
 
@@ -216,6 +223,22 @@ def _next(team: int, me: int, seen: int) -> int:
         # a ticket that came meanwhile has its byte on the way, unless nobody saw this one sleep
         if word(team, TICKET) == seen or not swap_word(team, own + SLEEPS, 0):
             _read(word(team, own + READ_END), team + 8 * (own + BYTE), 1)
+            if KNOWS_CORES:
+                _leave_core(team)
+
+
+@njit(error_model="numpy")
+def _leave_core(team: int) -> None:
+    """Stay ready to run, but do not run, for as long as this is the caller's core.
+
+    Linux may wake a thread there though others idle, and sees within some 10 ms that it had better run elsewhere, but
+    only while the thread waits for its turn; one that looked for work and slept again stayed for seconds, and halved
+    the speed of both (seen on a Zen 4, after another library's threads had spun on the other core).
+    """
+    for _ in range(YIELDS):
+        if _core() != word(team, CALLERS_CORE):
+            return
+        _yield()
 
 
 @njit(error_model="numpy")
