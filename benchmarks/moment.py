@@ -22,7 +22,7 @@ from benchmarks.inference import Estimate, exponential, median_estimate
 from benchmarks.machine import Cache, fingerprint
 from benchmarks.points import Needed, needed
 from benchmarks.race import loops_for
-from benchmarks.timing import now_ns, uncounted
+from benchmarks.timing import now_ns, uncounted, woken
 from kernels.contract import Work
 from kernels.language import SourceFolder
 
@@ -58,7 +58,7 @@ def share_of_the_moment(
 def _bounding(work: Work, dtype: str, threads: int) -> Needed:
     """What the bound is made of, and nothing that only doubts records."""
     patterns = matching_patterns(work.read_bytes, work.write_bytes) if work.moved_bytes else ()
-    return replace(needed(work, dtype, threads), patterns=patterns, with_plateau=False)
+    return replace(needed(work, dtype, threads), patterns=patterns, with_plateau=False, threads=(str(threads),))
 
 
 def _pass(loops: peaks.Peaks) -> None:
@@ -72,10 +72,12 @@ class HotCall:
     Args:
         call: makes one.
         call_s: seconds of one, roughly.
+        threads: that share it.
     """
 
-    def __init__(self, call: Callable[[], object], call_s: float) -> None:
-        self.call, self.loops, self.uncounted = call, loops_for(call_s), max(1, uncounted(call_s))
+    def __init__(self, call: Callable[[], object], call_s: float, threads: int = 1) -> None:
+        self.call, self.loops = call, loops_for(call_s)
+        self.uncounted = max(1, woken(call_s) if threads > 1 else uncounted(call_s))
 
     def __call__(self) -> float:
         """Seconds a call: the median of a few samples."""

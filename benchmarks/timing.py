@@ -22,6 +22,8 @@ now_ns = time.perf_counter_ns
 
 RESTING_NS, LOOK_S, LOOKS = 200_000, 0.011, 50
 """What threads on other cores have used is told at the clock's ticks, 100 a second at least: shorter looks miss it."""
+BRIEF_LOOK_S = 0.002
+"""Enough where all threads but one have nothing to do: a few ends are to be waited for, and no library's spin."""
 WOKEN_S = 0.02
 """In which the system has found a core for each thread that was woken, see ``kernels.language.simd.threads``."""
 
@@ -35,11 +37,11 @@ def others_ns() -> int:
     return time.process_time_ns() - time.thread_time_ns()
 
 
-def settle() -> None:
-    """Wait until other threads rest, half a second at most: OpenBLAS' spin for a tenth of a second after their work."""
+def settle(look_s: float = LOOK_S) -> None:
+    """Wait until other threads rest, for 50 looks at most: OpenBLAS' spin for a tenth of a second after their work."""
     for _ in range(LOOKS):
         before_ns = others_ns()
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
         if others_ns() - before_ns < RESTING_NS:
             return
 

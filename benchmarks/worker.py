@@ -27,7 +27,7 @@ from benchmarks.conditions import Watch
 from benchmarks.confine import confine, deadline, limit_memory
 from benchmarks.contestant import Task
 from benchmarks.race import loops_for, race
-from benchmarks.timing import StaleError, others_ns, settle
+from benchmarks.timing import BRIEF_LOOK_S, LOOK_S, StaleError, others_ns, settle
 from benchmarks.track import Loader, Track
 from benchmarks.verify import Case, WrongError
 from kernels import Size, Unavailable
@@ -222,8 +222,7 @@ def _alone(threads: int) -> Iterator[None]:
     Raises:
         WrongError: the process used more processor time than so many threads can.
     """
-    if threads > 1:  # else libraries have none that could still spin
-        settle()
+    settle(LOOK_S if threads > 1 else BRIEF_LOOK_S)
     before_ns, start_ns = others_ns(), time.perf_counter_ns()
     yield
     worked_ns, wall_ns = others_ns() - before_ns, time.perf_counter_ns() - start_ns

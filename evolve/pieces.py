@@ -73,6 +73,8 @@ def _kept(machine: str, request: Request, within_s: float) -> list[Measured]:
 
 def _is_like(suites: Mapping[str, Any], manner: Mapping[str, Any]) -> bool:
     known, info = suites.get("evolve", {}), suites.get("machine_info", {})
+    if "began_at" in known:  # put together from pieces that are kept too, each with its own time of day
+        return False
     return (
         {name: known.get(name) for name in manner} == manner
         and info.get("fingerprint", {}).get("versions") == dict(fingerprint().versions)
@@ -83,8 +85,8 @@ def _is_like(suites: Mapping[str, Any], manner: Mapping[str, Any]) -> bool:
 def _of_kernel(one: Measured, name: str, champions: Sequence[Told], request: Request) -> Measured | None:
     """The part of a measurement that is a kernel's; None where it has none, or of other contestants."""
     own = [found for found in one.suites["benchmarks"] if found["extra_info"].get("kernel") == name]
-    is_own = any("home" in champion for champion in champions) or any("home" in told["extra_info"] for told in own)
-    if is_own or _leaders(own) != _expected(name, champions, request):
+    has_guests = any("home" in champion for champion in champions) or any("home" in told["extra_info"] for told in own)
+    if has_guests or _leaders(own) != _expected(name, champions, request):
         return None
     left_out = [found for found in one.suites["evolve"]["left_out"] if found["kernel"] == name]
     told = {**one.suites, "benchmarks": own, "evolve": {**one.suites["evolve"], "left_out": left_out}}

@@ -104,7 +104,7 @@ def _of_the_moment(entry: Entry, call: Call, folder: SourceFolder, record: Recor
     task, caches = entry.task, record.caches
     if task.policy != "hot" or caches is None:
         return {}
-    work, sample = task.definition.work(task.size, task.dtype), HotCall(call, call_s)
+    work, sample = task.definition.work(task.size, task.dtype), HotCall(call, call_s, task.threads)
     share = share_of_the_moment(work, task.dtype, caches, task.threads, folder, sample)
     return {"moment_fraction": share.as_dict()}
 

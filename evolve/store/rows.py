@@ -76,9 +76,7 @@ _JSON: dict[str, Callable[[Any], Any]] = {
     "speedup": _estimate,
     **dict.fromkeys(("gain", "engine", "ceiling", "endpoint"), _estimate),
     "rivals": lambda value: {name: _estimate(item) for name, item in value.items()},
-    **dict.fromkeys(
-        ("versions", "options", "fingerprint", "values", "schedule", "samples", "details", "manifest"), dict
-    ),
+    **dict.fromkeys(_OBJECTS, dict),
 }
 
 

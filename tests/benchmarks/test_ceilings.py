@@ -71,7 +71,7 @@ def test_narrower_instruction_sets_are_slower(sweep):
     if "avx512f" in fingerprint().features:
         avx2 = sweep.by_isa["avx2"]["flop_per_s"]["float64"]
         assert sse2["flop_per_s"]["float64"]["fma"]["1"] < 0.8 * avx2["fma"]["1"]
-        assert avx2["fma"]["1"] < 1.1 * wide["fma"]["1"]  # no more: a Zen 4 runs 512 bits as two halves
+        assert avx2["fma"]["1"] < 1.3 * wide["fma"]["1"]  # no more: a Zen 4 runs 512 bits as two halves
 
 
 def test_a_brief_sweep_measures_what_was_asked_for(folder, alone, monkeypatch):

@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from evolve.loops.protocol import Around
     from evolve.store import Lap
 
-CHILDREN = 250_000
-MODES = ("screening", "usual")
 RULES = Rules(blocks=3, rounds=2, pause_s=0.0, known_to=0.3, most=2)
 """Few, as they are long: processor seconds of a generation scatter by a percent."""
 PROFILED = 3

@@ -225,9 +225,9 @@ def raw(problem: Recorded) -> dict[str, Any]:
 
     Lengths that share their traces are one, as in ``"100 200 400"``.
     """
-    shared: dict[int, list[int]] = {}
+    shared: dict[tuple[int, ...], list[int]] = {}
     for length, traces in problem.traces.items():
-        shared.setdefault(id(traces[0]), []).append(length)
+        shared.setdefault(tuple(map(id, traces)), []).append(length)
     return {
         " ".join(map(str, lengths)): [
             [[float(f"{time_s:.6g}") for time_s in side] for side in (one.candidate_s, one.incumbent_s)]

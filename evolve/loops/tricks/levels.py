@@ -78,6 +78,8 @@ def way(known: Sequence[Level], on: Collection[str], further: Mapping[str, Any] 
     """
     sides = {level.name: level.on if level.name in on else level.off for level in known}
     manifest = Manifest.from_dict(sides["engine"])
+    if manifest.id != sides["engine"].get("id", manifest.id):
+        raise ValueError("its kernels have changed since")
     settings = Settings.from_dict({**sides["search"], **sides["model"], **(further or {})})
     engine = json.dumps(manifest.as_dict(), sort_keys=True)
     return Way(Searching(settings, engine), rules_of(sides["policy"]))

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.inference import Estimate, launches_estimate
 from evolve.errors import Interrupted, UsageError
-from evolve.loops.protocol import Expectation, LapFailedError, Turned
+from evolve.loops.protocol import Expectation, Turned
 from evolve.loops.spaces import Split
 from evolve.loops.tricks.evaluation_costs import SCHEDULES, costs
 from evolve.loops.tricks.levels import Level, levels, way
@@ -133,7 +133,14 @@ class Tricks:
         )
 
     def forecast(self, laps: Sequence[Lap]) -> Expectation:
-        """See ``ClosedLoop``: that the gains of all levels that are on by then add."""
+        """See ``ClosedLoop``: that the gains of all levels that are on by then add.
+
+        Raises:
+            UsageError: there is no further level; nothing is kept of such a lap.
+        """
+        levels = laps[0].details["levels"]
+        if len(laps) > len(levels):
+            raise UsageError(f"there are {len(levels)} levels, and all of them are on", "start a new loop")
         return forecast(laps)
 
     def turn(self, laps: Sequence[Lap], rng: np.random.Generator) -> Turned:
@@ -141,8 +148,6 @@ class Tricks:
         del rng
         details = laps[0].details
         known = [Level.from_dict(told) for told in details["levels"]]
-        if len(laps) > len(known):
-            raise LapFailedError(f"there are {len(known)} levels, and all of them are on")
         self._split.check(details["spaces"])
         on = tuple(level.name for level in known[: len(laps)])
         new = [(), *(cell for cell in cells(on) if on[-1] in cell)]
