@@ -58,7 +58,7 @@ def share_of_the_moment(
 def _bounding(work: Work, dtype: str, threads: int) -> Needed:
     """What the bound is made of, and nothing that only doubts records."""
     patterns = matching_patterns(work.read_bytes, work.write_bytes) if work.moved_bytes else ()
-    return replace(needed(work, dtype, threads), patterns=patterns, with_plateau=False, threads=(str(threads),))
+    return replace(needed(work, dtype, threads), patterns=patterns, with_plateau=False)
 
 
 def _pass(loops: peaks.Peaks) -> None:

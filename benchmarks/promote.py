@@ -269,7 +269,7 @@ class _Trial:
         return launches_estimate(builds, EARLY_MISS / len(self.finalists)).low > math.log1p(self.terms.least_gain)
 
     def over_slow(self, process: Launch, contestant: Contestant) -> float:
-        if self.terms.is_settled:
+        if self.terms.is_settled and contestant == self.finalists[0].contestant:
             return self.terms.known_gain
         samples = process.pair(contestant, self.harness.baseline, SLOW_ROUNDS)
         assert samples is not None
