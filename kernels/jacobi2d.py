@@ -378,6 +378,7 @@ KERNEL = Kernel(
     split=("whole", "whole", "whole"),
     left=(
         "memory idles while the later sweeps run from cache; rings of two sweeps in registers would halve "
-        "their loads and stores."
+        "their loads and stores. On a Zen 4, four single sweeps at the rate of memory would take 19.2 ms for the "
+        "4096^2 that this sweeps four times in 18.7."
     ),
 )

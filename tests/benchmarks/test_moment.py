@@ -64,6 +64,9 @@ def test_what_the_ceilings_drove_from_the_caches_comes_back_uncounted():
     calls.clear()
     HotCall(lambda: calls.append(1), 1e-5)()
     assert len(calls) == 8 + 20 * SAMPLES
+    calls.clear()
+    HotCall(lambda: calls.append(1), 1e-3, threads=2)()
+    assert len(calls) == 20 + SAMPLES  # until each thread has a core of its own
 
 
 def test_ceilings_forget_what_an_earlier_moment_gave():
@@ -74,7 +77,8 @@ def test_ceilings_forget_what_an_earlier_moment_gave():
     assert loops.rates == {("x",): 2.0}
 
 
-def test_a_loop_of_arithmetic_takes_about_all_there_is(tmp_path):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_real_loops_bound_a_call_of_any_number_of_threads(tmp_path, threads):
     folder = SourceFolder(tmp_path)
-    found = share_of_the_moment(WORK, "float64", fingerprint().caches, 1, folder, lambda: 1e-6)
-    assert 0 < found.low <= found.estimate <= found.high
+    found = share_of_the_moment(WORK, "float64", fingerprint().caches, threads, folder, lambda: 1e-6)
+    assert 0.001 < found.low <= found.estimate <= found.high < 1

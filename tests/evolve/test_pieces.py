@@ -119,6 +119,7 @@ def test_what_was_put_together_before_serves_as_well(kept):
         suites(leader("triad", source_hash="another")),
         suites(leader("triad"), leader("triad", contestant="champion of cafe", home={"machine": "cafe"})),
         suites(leader("softmax")),
+        suites(leader("triad"), began_at="2026-11-01"),  # put together, and its pieces are older
         {**suites(leader("triad")), "machine_info": {"fingerprint": {"versions": {"numba": "0.1"}}}},
         {**suites(leader("triad")), "rivals": {"versions": {"numpy": "1.0"}, "libraries": []}},
         {"datetime": "9999", "benchmarks": [leader("triad")]},
