@@ -227,5 +227,5 @@ def claims_a_gain(outcome: Outcome) -> bool:
 
 def _said(outcome: Outcome) -> str:
     if isinstance(outcome, Measured):
-        return f"{math.exp(outcome.log_ratio):.3g} times as fast as the baseline"
+        return f"{math.exp(outcome.log_ratio):#.3g} times as fast as the baseline"
     return outcome.reason

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.answers import MOST_BYTES, Answer, NoAnswerError, answer_of
-from benchmarks.confine import THREAD_SETTINGS
+from benchmarks.confine import library_threads
 from benchmarks.contestant import Contestant
 from benchmarks.layout import fixed_layout
 from benchmarks.reaper import end
@@ -290,10 +290,10 @@ def _exactly(pipe: Any, size_bytes: int, until: float) -> bytes:
 def _threads(threads: int) -> Iterator[None]:
     """Libraries that a fresh child loads start no more threads: those would run before they are confined."""
     before = dict(os.environ)
-    os.environ |= dict.fromkeys(THREAD_SETTINGS, str(threads))
+    os.environ |= library_threads(threads)
     try:
         yield
     finally:
-        for name in THREAD_SETTINGS:
+        for name in library_threads(threads):
             os.environ.pop(name)
         os.environ |= before

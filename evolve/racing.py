@@ -16,12 +16,13 @@ import json
 from typing import TYPE_CHECKING
 
 from benchmarks.race import Rules
+from evolve.errors import UsageError
 from kernels.language.space import Space, integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evolve.store import RunSpec
+    from evolve.store import RunSpec, Store
     from evolve.store.records import Value
 
 _OPTION = "race"
@@ -96,6 +97,27 @@ def raced_by(policy: Mapping[str, Value]) -> dict[str, Value | float]:
     """
     rules_of(policy)
     return {_OPTION: json.dumps(dict(policy), separators=(",", ":"))}
+
+
+def found_by(store: Store, key: str) -> Mapping[str, Value]:
+    """The policy that stands after the last lap of a loop ``policy``.
+
+    Args:
+        store: of the loop.
+        key: of the loop, as ``Store.loop`` takes it.
+
+    Raises:
+        UsageError: there is no such loop, it is of another kind, or it has no policy of this version.
+    """
+    loop = store.loop(key)
+    if loop.kind != "policy":
+        raise UsageError(f"loop {loop.id} evolves no policy", "`evolve loop policy` does")
+    policies = [lap.details["policy"]["genes"] for lap in store.laps(loop.id) if not lap.fault]
+    if not policies:
+        raise UsageError(f"loop {loop.id} has no lap yet", f"`evolve resume {loop.id}` goes on with it")
+    if reason := SPACE.is_legal(policies[-1]):
+        raise UsageError(f"the policy of loop {loop.id} is none of this version: {reason}", "start a new loop")
+    return dict(policies[-1])
 
 
 def rules_for(run: RunSpec) -> Rules:

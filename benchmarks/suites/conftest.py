@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import rivals
-from benchmarks.confine import THREAD_SETTINGS
+from benchmarks.confine import library_threads
 from benchmarks.contestant import POLICIES
 from benchmarks.machine import fingerprint
 from benchmarks.suites.record import record_of
@@ -46,7 +46,7 @@ def own_cores(request: pytest.FixtureRequest) -> Iterator[None]:
     threads: int = request.config.getoption("--threads")
     os.sched_setaffinity(0, sorted(processors)[-threads:])
     # libraries that are loaded later, which threadpool_limits does not reach
-    os.environ |= dict.fromkeys(THREAD_SETTINGS, str(threads))
+    os.environ |= library_threads(threads)
     yield
     os.sched_setaffinity(0, processors)
     os.environ.clear()

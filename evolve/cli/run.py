@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from evolve.errors import UsageError
     help="Begin at the kernel's default, not at the nearest champion that is known here.",
 )
 @click.option("--engine", metavar="ID", help="Of the search: an id, or usual. [default: what a loop put to work here]")
+@click.option("--raced-by", metavar="LOOP", help="End races by the rules that a loop `policy` found, not by the usual.")
 @click.option("--name", help="A word of yours for the run.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the report. [default: cache]"
@@ -47,6 +49,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     no_report: bool,
     is_cold: bool,
     engine: str | None,
+    raced_by: str | None,
     anyway: bool,
     wait: bool,
     store: str | None,
@@ -71,6 +74,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         return
     if kernel is None:
         raise UsageError("KERNEL is missing", "`evolve kernels` lists them; --all takes all")
+    from evolve import racing
     from evolve.cli import asked as wishes
     from evolve.cli.ending import show_end
     from evolve.deployed import equipped
@@ -82,6 +86,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     request, output = wishes.request(kernel, asked), Output(as_json, quiet, store)
     with options.opened(store, create=True) as facts:
         request = equipped(facts, request if is_cold else begun(facts, request), engine)
+        if raced_by:
+            request = replace(request, options={**request.options, **racing.raced_by(racing.found_by(facts, raced_by))})
         if origin := origin_of(request.options):
             output.note(f"the search begins at the champion of {origin}; --cold begins at the kernel's default")
         with watching(is_quiet=quiet) as observer:

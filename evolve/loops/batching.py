@@ -59,7 +59,7 @@ def make(around: Around) -> Batching:
     """The loop that ``around.loop`` describes: ``degree`` and ``dtype`` are its options."""
     options = around.loop.options
     server = Server(source_folder(), int(options.get("degree", DEGREE)), str(options.get("dtype", "float64")))
-    return Batching(server, reinvestment.stopping(around), around.say)
+    return Batching(server, around.look, around.say)
 
 
 class Server:

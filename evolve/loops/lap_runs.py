@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evolve.errors import Interrupted
 from evolve.run import resume, start
 from evolve.tracker.status import status
 
@@ -51,8 +50,7 @@ class LapRuns:
         Raises:
             Interrupted: the user did.
         """
-        if self.around.stop.is_set:
-            raise Interrupted(self.around.loop.id, "loop")
+        self.around.look()
         self.around.say(doing)
 
     def _observer(self, doing: str) -> Observer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
-from evolve.errors import EvolveError
+from evolve.errors import EvolveError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ class Around:
         store: for loops whose laps are runs.
         loop: its own options stand there.
         say: is told in plain words what is being done; called between measurements only.
-        stop: set by the first Ctrl-C; a lap that takes long looks at it and raises ``Interrupted``.
+        stop: set by the first Ctrl-C; a lap that takes long looks at it, by ``look``.
         admission: on which terms its runs begin; the machine is held already.
     """
 
@@ -58,6 +58,15 @@ class Around:
     say: Callable[[str], None]
     stop: StopRequest
     admission: Admission
+
+    def look(self) -> None:
+        """Called between measurements: ends the lap where the user asked for it.
+
+        Raises:
+            Interrupted: the user did.
+        """
+        if self.stop.is_set:
+            raise Interrupted(self.loop.id, "loop")
 
 
 class LoopObserver(Protocol):

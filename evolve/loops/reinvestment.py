@@ -17,7 +17,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.inference import Estimate
-from evolve.errors import Interrupted
 from evolve.loops.protocol import Expectation, Turned
 from evolve.tracker.evidence import SUSTAINED
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.throughput import Compared
-    from evolve.loops.protocol import Around
     from evolve.store import Lap
 
 NOTHING = Estimate(0.0, 0.0, 0.0)
@@ -127,13 +125,3 @@ def noise_of(laps: Sequence[Lap]) -> float:
     itself = laps[0].details.get("itself")
     halves = [(lap.gain.high - lap.gain.low) / 2 for lap in laps[1:] if lap.gain is not None]
     return max([*halves, *([(itself["high"] - itself["low"]) / 2] if itself else [])], default=0.02)
-
-
-def stopping(around: Around) -> Callable[[], None]:
-    """Called between measurements: ends the lap where the user asked for it."""
-
-    def look() -> None:
-        if around.stop.is_set:
-            raise Interrupted(around.loop.id, "loop")
-
-    return look

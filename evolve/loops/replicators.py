@@ -56,7 +56,7 @@ def make(around: Around) -> Replicators:
     """The loop that ``around.loop`` describes, on up to ``MOST_CORES`` cores; its option is ``workers_per_core``."""
     workers_per_core = int(around.loop.options.get("workers_per_core", WORKERS_PER_CORE))
     hall = Hall(source_folder(), sorted(os.sched_getaffinity(0))[:MOST_CORES], workers_per_core)
-    return Replicators(hall, reinvestment.stopping(around), around.say)
+    return Replicators(hall, around.look, around.say)
 
 
 class Hall:

@@ -206,7 +206,7 @@ class _Recorder:
     def _anchored(self, subject: Subject) -> tuple[Heading, Incumbent]:
         """Whom all are raced against: who was so before, or whoever is faster now."""
         plan = self.harness.plan(self.harness.task.definition.space.default)
-        built = next(iter(self.harness.build([plan])))
+        self.default = built = next(iter(self.harness.build([plan])))
         if known := self.journal.heading:
             self.journal.check_code(plan.key)
             contestant = plan.contestant if known.anchor == "default" else self.harness.baseline
@@ -251,6 +251,9 @@ class _Recorder:
         """All of a batch, by place; whoever is the first of its code to be ready has paid for it."""
         places = {plan.schedule: at for at, plan in plans.items()}
         built = {places[one.plan.schedule]: one for one in self.harness.build([*plans.values()])}
+        for at, one in built.items():
+            if one.plan.key == self.default.plan.key:  # compiled already, for the anchor: now it was only loaded
+                built[at] = replace(one, build_s=self.default.build_s)
         for at, one in built.items():
             if one.build_s:
                 self.built_at.setdefault(_code(one.plan), at)

@@ -15,7 +15,7 @@ that failed is a draw too, and as bad as the worst that did not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +180,26 @@ def mean_score(groups: Sequence[ArrayLike]) -> Estimate:
     """
     rng = np.random.default_rng(0)
     return _estimate(*zip(*(_resampled(group, rng) for group in groups), strict=True))
+
+
+def over_spaces(seeds: Sequence[int], statistic: Callable[[int, NDArray[np.int64]], NDArray[np.float64]]) -> Estimate:
+    """The mean over spaces of what their seeds give together, with a bootstrap interval: other seeds, the same spaces.
+
+    Args:
+        seeds: of each space so many.
+        statistic: of a space, by its place, and ``(n, seeds)`` draws of seeds: ``(n,)`` values.
+
+    Returns:
+        The estimate, with an open interval where a space has a single seed.
+    """
+    rng = np.random.default_rng(0)
+    draws = [np.vstack([np.arange(count), rng.integers(count, size=(_RESAMPLES, count))]) for count in seeds]
+    found = np.mean([statistic(at, drawn) for at, drawn in enumerate(draws)], axis=0)
+    centre = float(found[0])
+    if min(seeds) == 1:
+        return Estimate(centre, -np.inf, np.inf, _LEVEL)
+    low, high = np.quantile(found[1:], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return Estimate(centre, min(float(low), centre), max(float(high), centre), _LEVEL)
 
 
 def lead(ours: Sequence[ArrayLike], theirs: Sequence[ArrayLike]) -> Estimate:

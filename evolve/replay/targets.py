@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.inference import Estimate
-from evolve.replay.score import SAME, best_so_far
+from evolve.replay.score import SAME, best_so_far, over_spaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 Reached = Sequence[int | None]
 """After how many evaluations each seed's search held the target; None where it never did."""
 
-_RESAMPLES = 2000
-_LEVEL = 0.95
 _LEAST_ARRIVED = 0.5
 """Searches that are said to have arrived where none did: the rate lies below one of so many, nobody knows how far."""
 
@@ -68,26 +66,18 @@ def fewer(frozen: Sequence[Reached], present: Sequence[Reached], budget: int) ->
     Returns:
         The estimate with a bootstrap interval: other seeds, the same spaces; open where there is one seed only.
     """
-    rng = np.random.default_rng(0)
-    gaps = [_gaps(one, other, budget, rng) for one, other in zip(frozen, present, strict=True)]
-    centre, drawn = float(np.mean([gap[0] for gap in gaps])), np.mean([gap[1:] for gap in gaps], axis=0)
-    if min(map(len, frozen)) == 1:
-        return Estimate(centre, -np.inf, np.inf, _LEVEL)
-    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Estimate(centre, min(float(low), centre), max(float(high), centre), _LEVEL)
+
+    def ratios(at: int, drawn: NDArray[np.int64]) -> Array:
+        before, now = (_running_times(found[at], budget, drawn) for found in (frozen, present))
+        logs: Array = np.log(before) - np.log(now)
+        return logs
+
+    return over_spaces([*map(len, frozen)], ratios)
 
 
 def most(frozen: Sequence[Reached], budget: int) -> Estimate:
     """How many times fewer it can be at all, as ln: a search that has the target with its first evaluation."""
     return fewer(frozen, [[1] * len(one) for one in frozen], budget)
-
-
-def _gaps(one: Reached, other: Reached, budget: int, rng: np.random.Generator) -> Array:
-    """``(1 + resamples,)`` ln ratios: of the seeds as they are, then of as many drawn anew, the same for both."""
-    count = len(one)
-    drawn = np.vstack([np.arange(count), rng.integers(count, size=(_RESAMPLES, count))])
-    gaps: Array = np.log(_running_times(one, budget, drawn) / _running_times(other, budget, drawn))
-    return gaps
 
 
 def _running_times(found: Reached, budget: int, drawn: NDArray[np.int64]) -> Array:

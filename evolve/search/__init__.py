@@ -43,6 +43,7 @@ STRATEGIES = {
     "random": "evolve.search.random:Random",
     "tpe": "evolve.search.tpe:Tpe",
 }
+_FURTHER = {"settings", "engine"}
 
 
 def make(
@@ -66,7 +67,10 @@ def make(
 
     Raises:
         ValueError: no such strategy, a control share out of range, or an illegal start.
+        TypeError: ``further`` says anything else.
     """
+    if unknown := further.keys() - _FURTHER:
+        raise TypeError(f"no strategy takes {', '.join(sorted(unknown))}")
     searching, controlling = rng.spawn(2)
     begun, made = space.starting_at(start) if start else space, strategy_class(name)
     taken = {*inspect.signature(made).parameters, "settings"}

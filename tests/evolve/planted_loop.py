@@ -9,6 +9,8 @@ from benchmarks.inference import Estimate
 from evolve.gate import Gate
 from evolve.loops import drive
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
+from evolve.machines import known_machine
+from evolve.store import Lap, LoopSpec, Machine, utc_now
 
 
 def around(gain):
@@ -71,3 +73,25 @@ def plant(kind="planted"):
 
 def quiet(_task, _say, *, anyway):
     return Gate(f"machine can be trusted{', anyway' * anyway}", 0.01, 0.01)
+
+
+def plant_found(store, kind, off, on, *, finished=True, machine=None):
+    """A loop of two laps with these details, as though it had run here, or on another machine."""
+    if machine:
+        store.add_machine(Machine(machine, {"cpu": "another"}))
+    machine = machine or known_machine(store).id
+    loop = store.create_loop(LoopSpec(kind=kind, laps=1, seed=1, machine=machine))
+    store.add_loop_event(loop.id, "started")
+    for number, details in enumerate((off, on)):
+        gain = Estimate(0.1 * number, 0.0, 0.2 * number)
+        store.add_lap(_lap(loop, number, gain, details))
+    if finished:
+        store.add_loop_event(loop.id, "finished")
+    return loop
+
+
+def _lap(loop, number, gain, details):
+    now = utc_now()
+    return Lap(
+        loop=loop.id, lap=number, started_at=now, finished_at=now, machine=loop.machine, gain=gain, details=details
+    )

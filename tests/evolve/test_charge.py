@@ -154,10 +154,16 @@ def test_ways_that_differ_in_their_rules_share_one_search(path):
 
 
 def test_the_noise_of_a_race_is_the_same_for_all_rules(space, path):
-    """Rules that decide alike cost alike, though one of them might have asked for more rounds."""
-    made = [next(attempts(space, USUAL, 3))]
-    alike = [charged(made, rules, space, block(path)).raced_s for rules in (Rules(), replace(Rules(), most_s=9.0))]
-    assert alike[0] == alike[1]
+    """Though the race before it took more rounds by one of them: whoever is twice as slow is hopeless by one only."""
+    before, close = (0.01, 0.02), (0.0101, 0.0099, 0.0102, 0.0098)
+
+    def raced_s(times_s, rules):
+        return charged([attempt(times_s, 0.05)], rules, space, block(path)).raced_s
+
+    usual, patient = Rules(), replace(Rules(), hopeless=4.0, ruinous=4.0)
+    assert raced_s(before, usual) < raced_s(before, patient)
+    further = [raced_s(before + close, rules) - raced_s(before, rules) for rules in (usual, patient)]
+    assert further[0] == pytest.approx(further[1])
 
 
 def test_ways_with_other_searches_find_other_schedules(path):

@@ -12,10 +12,10 @@ import pytest
 from known import KnownHarness
 from planted_loop import Heard
 
-from benchmarks.harness import Incumbent
+from benchmarks.harness import Built, Incumbent
 from benchmarks.inference import Estimate, log_ratios
 from benchmarks.judge import judged
-from benchmarks.outcome import Samples
+from benchmarks.outcome import Crashed, Samples, TimedOut
 from benchmarks.race import Rules, is_decided, loops_for
 from evolve.errors import EvolveError, Interrupted
 from evolve.loops import drive
@@ -24,6 +24,7 @@ from evolve.loops.policy import loop as policy
 from evolve.loops.policy.field import Course, Exploration, Live, Walk, live, recorded
 from evolve.loops.policy.loop import HELD_IN, HELD_OUT, choice
 from evolve.loops.policy.replay import Candidate, Recorded, Trace
+from evolve.loops.protocol import LapFailedError
 from evolve.progress import StopRequest
 from evolve.racing import HAND_SET, MOST_ROUNDS, SAMPLES_US, SPACE, rules_of
 from evolve.report.loop import full
@@ -300,9 +301,26 @@ def test_an_exploration_of_which_everything_fails_comes_to_an_end(world, monkeyp
 
 
 def planted_failure():
-    from benchmarks.outcome import Crashed
-
     return Crashed("died of SIGSEGV")
+
+
+def test_where_nobody_beats_the_plain_loop_the_fastest_of_the_first_batch_has_the_title(world, monkeypatch):
+    harness = RacedHarness(world, HELD_IN[0])
+    usual = harness.time_s
+    monkeypatch.setattr(harness, "time_s", lambda schedule: usual(schedule) * (3 if schedule else 1))
+    made = Exploration(harness, np.random.default_rng(0)).until(10, lambda: None)
+    assert made.tried > len(made.candidates) == 10
+    assert all(one.incumbent_s > 2e-3 for one in made.candidates)
+
+
+@pytest.mark.parametrize(("failure", "kind"), [(TimedOut, EvolveError), (Crashed, LapFailedError)])
+def test_a_build_that_takes_too_long_is_no_fault_of_the_lap(world, monkeypatch, failure, kind):
+    harness = RacedHarness(world, HELD_OUT[0])
+    met = Exploration(harness, np.random.default_rng(0)).until(4, lambda: None).candidates
+    monkeypatch.setattr(harness, "build", lambda plans: [Built(plan, failure=failure("planted")) for plan in plans])
+    with pytest.raises(EvolveError) as raised:
+        Course.of(harness, met)
+    assert type(raised.value) is kind
 
 
 def test_noise_is_recorded_at_each_length_of_a_sample_unless_a_call_is_longer(world):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from planted_loop import plant_found
 
 from benchmarks import aa, fresh, harness, promote
 from benchmarks.contestant import Task
@@ -14,7 +15,8 @@ from benchmarks.harness import Harness
 from benchmarks.outcome import Conditions
 from benchmarks.race import Rules, is_decided
 from evolve import checkpoint
-from evolve.racing import HAND_SET, MOST_ROUNDS, SAMPLES_US, SPACE, changes, raced_by, rules_for, rules_of
+from evolve.errors import UsageError
+from evolve.racing import HAND_SET, MOST_ROUNDS, SAMPLES_US, SPACE, changes, found_by, raced_by, rules_for, rules_of
 from evolve.store import RunSpec
 from kernels.language import SourceFolder
 
@@ -78,6 +80,24 @@ def test_a_policy_reaches_a_run_as_one_of_its_options_and_no_other_way():
     assert rules_for(spec()) == Rules()
     assert rules_for(spec(**raced_by(HASTY))) == rules_of(HASTY)
     assert rules_for(spec()) == Rules()
+
+
+def genes(policy):
+    return {"policy": {"genes": dict(policy)}}
+
+
+def test_what_a_loop_found_can_race_a_run(store):
+    loop = plant_found(store, "policy", genes(HAND_SET), genes(HASTY))
+    assert rules_for(spec(**raced_by(found_by(store, loop.id)))) == rules_of(HASTY)
+
+
+def test_another_kind_of_loop_and_another_version_s_policy_are_refused(store):
+    old = plant_found(store, "policy", genes(HAND_SET), genes({**HASTY, "sample_us": 7}))
+    with pytest.raises(UsageError, match="none of this version"):
+        found_by(store, old.id)
+    other = plant_found(store, "search", {}, {})
+    with pytest.raises(UsageError, match="evolves no policy"):
+        found_by(store, other.id)
 
 
 # ---- out of reach

@@ -287,6 +287,23 @@ def test_a_later_line_replaces_an_earlier_one(tmp_path):
     assert journal.lines[3].timing.time_s == 9.0
 
 
+def test_the_anchors_code_cost_what_it_took_first_and_not_what_loading_it_takes(tmp_path):
+    class Cached(HonestHarness):
+        """The first time that a code is built takes longer."""
+
+        def __init__(self):
+            super().__init__()
+            self.built = set()
+
+        def build(self, plans):
+            took_s = {plan.key: 0.01 if plan.key in self.built else 0.5 for plan in plans}
+            self.built |= took_s.keys()
+            return [Built(plan, build_s=took_s[plan.key]) for plan in plans]
+
+    found = carried_out(tmp_path / "r.json", Cached()).timings
+    assert {timing.build_s for timing in found.values()} <= {None, 0.5}
+
+
 # ---- which schedules
 
 

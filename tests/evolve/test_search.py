@@ -326,6 +326,11 @@ def test_control_share_out_of_range_is_refused(share):
         make("random", TINY, generator(), control_share=share)
 
 
+def test_a_misspelt_word_is_no_setting():
+    with pytest.raises(TypeError, match="no strategy takes setings"):
+        make("genetic", TINY, generator(), setings=None)
+
+
 HERE = [name for name in STRATEGIES if name != "tpe" or importlib.util.find_spec("optuna")]
 
 

@@ -8,14 +8,16 @@ from dataclasses import asdict
 import numpy as np
 import planted_loop
 import pytest
+from planted_loop import plant_found
 from small_landscape import small_cache
 from small_recording import small_recording
 
 from benchmarks.inference import Estimate
 from benchmarks.race import Rules
-from evolve.errors import EvolveError, Interrupted
+from evolve.errors import EvolveError, Interrupted, UsageError
 from evolve.loops import drive
 from evolve.loops.protocol import Around
+from evolve.loops.spaces import Split
 from evolve.loops.tricks import loop as tricks
 from evolve.loops.tricks.evaluation_costs import Costs
 from evolve.loops.tricks.levels import NAMES, levels, stand_ins, way
@@ -28,7 +30,7 @@ from evolve.report import tricks_details as words
 from evolve.report.loop import full
 from evolve.run import POLITE
 from evolve.search.settings import Settings
-from evolve.store import Lap, LoopSpec, Machine, open_store, utc_now
+from evolve.store import open_store
 from evolve.tracker.turns import turns
 
 GAINS = {"engine": 0.02, "policy": 0.3, "search": 0.5, "model": 0.4}
@@ -233,28 +235,15 @@ def test_the_forecast_says_what_levels_give_alone_and_which_are_stand_ins(store,
     assert "stand-in for engine and policy and search and model" in reason
 
 
+def test_a_space_that_a_level_was_tuned_on_is_refused(store, options):
+    (known, *_) = tricks.grounds(options)
+    seen = {"spaces": Split((known,), ()).as_list(), "settings": asdict(Settings())}
+    plant_found(store, "search", seen, {"settings": asdict(Settings(near=6))})
+    with pytest.raises(UsageError, match="was tuned on"):
+        made(store, options)
+
+
 # ---- levels
-
-
-def plant_found(store, kind, off, on, *, finished=True, machine=None):
-    if machine:
-        store.add_machine(Machine(machine, {"cpu": "another"}))
-    machine = machine or known_machine(store).id
-    loop = store.create_loop(LoopSpec(kind=kind, laps=1, seed=1, machine=machine))
-    store.add_loop_event(loop.id, "started")
-    for number, details in enumerate((off, on)):
-        gain = Estimate(0.1 * number, 0.0, 0.2 * number)
-        store.add_lap(_lap(loop, number, gain, details))
-    if finished:
-        store.add_loop_event(loop.id, "finished")
-    return loop
-
-
-def _lap(loop, number, gain, details):
-    now = utc_now()
-    return Lap(
-        loop=loop.id, lap=number, started_at=now, finished_at=now, machine=loop.machine, gain=gain, details=details
-    )
 
 
 def test_an_empty_store_has_stand_ins_for_all(store):

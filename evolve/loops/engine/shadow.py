@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SHAPES = 32
 """Random shapes besides the kernel's awkward ones and the one at which the part takes most of its time."""
+BEYOND = 2
+"""Random shapes reach so far beyond the size that parts are evolved for: the widest space has 111 columns, not 64."""
 ROUNDS = 20
 SAMPLE_S, MOST_S = 2e-3, 10.0
 """Least time of a sample in place, and the time after which no further round begins."""
@@ -62,8 +64,8 @@ class Call:
     size: Size
 
     def shapes(self, rng: np.random.Generator) -> list[Size]:
-        """Awkward ones, random ones from 1 up to the size itself, alike often in each power of two, and the size."""
-        tops = [math.log(extent + 1) for extent in self.size]
+        """Awkward ones, random ones from 1 up to twice the size, alike often in each power of two, and the size."""
+        tops = [math.log(BEYOND * extent + 1) for extent in self.size]
         drawn = [tuple(int(math.exp(rng.uniform(0, top))) for top in tops) for _ in range(SHAPES)]
         return [*map(tuple, STEERING[self.part].definition.verify_sizes), *drawn, self.size]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.aa import binomial_estimate
 from benchmarks.inference import Estimate
+from evolve.replay.score import over_spaces
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 RANDOM = 0.1
 """The rate of random draws: what they are held against is the quantile that a tenth of them exceeds."""
-_RESAMPLES = 2000
 _LEVEL = 0.95
 _BINS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Of foreseen probabilities: random draws lie in the first ones, proposals in the last."""
@@ -145,19 +145,10 @@ def log_ratio(ours: Sequence[ArrayLike], theirs: Sequence[ArrayLike], least: flo
     Returns:
         The estimate; its interval is open where there is one seed only.
     """
-    rng = np.random.default_rng(0)
-    pairs = [(np.asarray(one, float), np.asarray(other, float)) for one, other in zip(ours, theirs, strict=True)]
-    found = np.mean([_gaps(one, other, least, rng) for one, other in pairs], axis=0)
-    centre = float(found[0])
-    if min(len(one) for one, _ in pairs) == 1:
-        return Estimate(centre, -np.inf, np.inf, _LEVEL)
-    low, high = np.quantile(found[1:], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Estimate(centre, min(float(low), centre), max(float(high), centre), _LEVEL)
 
+    def ratios(at: int, drawn: NDArray[np.int64]) -> Array:
+        one, other = (np.maximum(np.asarray(rates[at], float)[drawn].mean(axis=1), least) for rates in (ours, theirs))
+        logs: Array = np.log(one) - np.log(other)
+        return logs
 
-def _gaps(ours: Array, theirs: Array, least: float, rng: np.random.Generator) -> Array:
-    """``(1 + resamples,)``: of the seeds as they are, then of as many drawn anew, the same for both."""
-    drawn = np.vstack([np.arange(len(ours)), rng.integers(len(ours), size=(_RESAMPLES, len(ours)))])
-    logs = [np.log(np.maximum(rates[drawn].mean(axis=1), least)) for rates in (ours, theirs)]
-    gaps: Array = logs[0] - logs[1]
-    return gaps
+    return over_spaces([np.size(rates) for rates in ours], ratios)

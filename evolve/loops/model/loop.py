@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from benchmarks.inference import Estimate, exponential
-from evolve.errors import Interrupted, UsageError
+from evolve.errors import UsageError
 from evolve.loops.model.hits import RANDOM, Attempt, log_ratio, measured, quantile
 from evolve.loops.model.listing import Listing
 from evolve.loops.model.proposing import Taught
@@ -212,8 +212,7 @@ class Model:
 
     def _say(self, doing: str) -> None:
         """Tell what is being done, unless the user asked to stop."""
-        if self.around.stop.is_set:
-            raise Interrupted(self.around.loop.id, "loop")
+        self.around.look()
         self.around.say(doing)
 
 

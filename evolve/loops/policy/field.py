@@ -17,10 +17,11 @@ import numpy as np
 
 from benchmarks.harness import Built, Harness, Incumbent
 from benchmarks.inference import Estimate, across_sessions
-from benchmarks.outcome import Impossible, Measured, Noisy, Outcome
+from benchmarks.outcome import Impossible, Measured, Noisy, Outcome, TimedOut
 from benchmarks.race import Rules
 from benchmarks.trials.cost import sampled_s
 from evolve.champion import LEAST_GAIN
+from evolve.errors import EvolveError
 from evolve.loops.policy.replay import Candidate, Trace
 from evolve.loops.protocol import LapFailedError
 from evolve.racing import MOST_ROUNDS, SAMPLES_US
@@ -45,7 +46,8 @@ class Exploration:
     """A short search, raced by the harness' own rules: who met whom, and how that ended.
 
     Races against the plain loop are left out: of hundreds of evaluations two or three are, and where that takes fifty
-    times as long as its successor they would be most of the time of a list as short as this.
+    times as long as its successor they would be most of the time of a list as short as this. So where nobody of the
+    first batch beats it, the fastest of them has the title all the same.
 
     Attributes:
         candidates: that were measured against one another, in order.
@@ -57,6 +59,7 @@ class Exploration:
         self._harness, self._strategy = harness, make("genetic", harness.task.definition.space, rng)
         self._incumbent, self._fitness = harness.first_incumbent(), 0.0
         self._holder: Schedule | None = None
+        self._raced: list[tuple[Plan, Measured, float]] = []
         self.candidates: list[Candidate] = []
         self.tried, self.build_s = 0, 0.0
 
@@ -78,7 +81,17 @@ class Exploration:
                 )
             results = [self._told(built, look) for built in self._built([one.schedule for one in proposals])]
             self._strategy.tell(results)
+            self._seat()
         return self
+
+    def _seat(self) -> None:
+        """Give the title to the fastest that was met, where the plain loop has it still."""
+        if self._holder is None and self._raced:
+            self._crown(*min(self._raced, key=lambda one: one[1].time_s))
+
+    def _crown(self, plan: Plan, outcome: Measured, fitness: float) -> None:
+        self._incumbent = Incumbent(_contestant(plan), outcome.time_s)
+        self._fitness, self._holder = fitness, plan.schedule
 
     def _built(self, schedules: Sequence[Schedule]) -> list[Built]:
         start = perf_counter()
@@ -97,9 +110,9 @@ class Exploration:
             return Result(built.plan.schedule, None)
         self._note(built.plan.schedule, outcome, took_s)
         fitness = self._fitness + outcome.log_ratio
+        self._raced.append((built.plan, outcome, fitness))
         if is_taken(outcome):
-            self._incumbent = Incumbent(_contestant(built.plan), outcome.time_s)
-            self._fitness, self._holder = fitness, built.plan.schedule
+            self._crown(built.plan, outcome, fitness)
         return Result(built.plan.schedule, fitness)
 
     def _note(self, schedule: Schedule, outcome: Measured, took_s: float) -> None:
@@ -186,12 +199,18 @@ class Course:
         """The candidates that a search met, each with the incumbent of its moment.
 
         Raises:
-            LapFailedError: one of them fails, though it was proven before.
+            EvolveError: one of them took too long to build, as on a machine that is busy.
+            LapFailedError: one of them fails otherwise, though it was proven before.
         """
         pairs = [tuple(map(Schedule, (one.schedule, one.incumbent))) for one in candidates]
         plans = {schedule: harness.plan(schedule) for pair in pairs for schedule in pair}
         built = {one.plan: one for one in harness.build([*plans.values()])}
-        if failed := [one.failure for one in built.values() if one.failure is not None]:
+        failed = [one.failure for one in built.values() if one.failure is not None]
+        if any(isinstance(failure, TimedOut) for failure in failed):
+            raise EvolveError(
+                f"a schedule of {harness.task.kernel} took too long to build", "resume on a quiet machine"
+            )
+        if failed:
             raise LapFailedError(f"a schedule of {harness.task.kernel} that was right is not: {failed[0].reason}")
         incumbents = [
             Incumbent(_contestant(plans[holder]), one.incumbent_s)

@@ -102,7 +102,7 @@ class Policy:
 
     def __init__(self, around: Around) -> None:
         options = around.loop.options
-        self._around, self._look, self._say = around, reinvestment.stopping(around), around.say
+        self._around, self._look, self._say = around, around.look, around.say
         self._policies, self._races = int(options.get("policies", POLICIES)), int(options.get("races", RACES))
         self._candidates, self._turns = int(options.get("candidates", CANDIDATES)), int(options.get("turns", TURNS))
 

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from benchmarks.inference import Estimate
-from evolve.errors import Interrupted
 from evolve.loops.protocol import Expectation, LapFailedError, Turned
 from evolve.loops.search.efficiency import efficiency, worths
 from evolve.loops.search.stage import Stage
@@ -254,8 +253,7 @@ class Search:
 
     def _say(self, doing: str) -> None:
         """Tell what is being done, unless the user asked to stop."""
-        if self.around.stop.is_set:
-            raise Interrupted(self.around.loop.id, "loop")
+        self.around.look()
         self.around.say(f"{self._doing}: {doing}")
 
 
