@@ -7,7 +7,6 @@ functions out for its files, so they stand on numpy and the standard library alo
 from __future__ import annotations
 
 import ctypes
-import functools
 import inspect
 import math
 import numbers
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 ALIGNMENT_BYTES = 64
 
+_MOST_SIZES = 64
+"""That a door remembers."""
 _SCRATCH = threading.local()
 
 
@@ -60,16 +61,48 @@ def inputs_of(kernel: Kernel, dtype: str) -> list[Input]:
     return [Input(name, np.asarray(value).dtype, np.ndim(value)) for name, value in zip(names, example, strict=True)]
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What an array looks like from outside; it has no values."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+
+def is_sized_by_shapes(kernel: Kernel, dtype: str) -> bool:
+    """Whether shapes and whole numbers alone say a problem's size, so that equal ones need not be looked at again."""
+    example = kernel.problem(kernel.verify_sizes[0], dtype, np.random.default_rng(0))
+    outlines = [Outline(one.shape, one.dtype) if isinstance(one, np.ndarray) else one for one in example]
+    try:
+        return kernel.size_of(*outlines) == kernel.size_of(*example)
+    except (AttributeError, TypeError):  # it looks into one of them
+        return False
+
+
 _USUAL = """\
+def key_of({inputs}):
+    return ({key},)
+
 def usual(given, out):
     if len(given) != {count}:
         return None
     {inputs}, = given
     if not ({are_plain}):
         return None
-    shape, counts, is_empty = sized(size_of({inputs}))
-    if is_empty:
+    known = sizes.get(({key},))
+    if known is None:
         return None
+    shape, counts = known
     if out is None:
         out = aligned(shape, dtype)
     elif not ({is_plain} and out.shape == shape and {are_apart}):
@@ -77,32 +110,35 @@ def usual(given, out):
     function({inputs}, out, *behind(counts))
     return out
 """
-"""A call with inputs that compiled code takes as they are, and without an output, or with one that owns its memory as
-they do theirs; None where that is not so. Written out for a kernel's inputs it takes half the time of a loop."""
+"""A call with inputs that compiled code takes as they are, of a size that was met before, and without an output, or
+with one that owns its memory as they do theirs; None where that is not so. Written out for a kernel's inputs it takes
+half the time of a loop. Where shapes say the size they are what it is known by, so that dimensions are right too."""
 
 
-def _usual(inputs: Sequence[Input], known: dict[str, Any]) -> Callable[..., Any]:
-    """The function above, for these inputs; it calls what is known by the names that it has there."""
+def _written(inputs: Sequence[Input], known: dict[str, Any], *, by_shapes: bool) -> list[Callable[..., Any]]:
+    """The functions above, for these inputs; they call what is known by the names that it has there."""
     known |= {"ndarray": np.ndarray, "aligned": aligned}
-    are_plain, are_apart = [], []
-    for k, one in enumerate(inputs):
-        x = f"x{k}"
+    names, keys, are_plain, are_apart = [f"x{k}" for k in range(len(inputs))], [], [], []
+    for k, (one, x) in enumerate(zip(inputs, names, strict=True)):
         known |= {f"d{k}": one.dtype, f"t{k}": one.plain_types}
         if one.ndim:
-            are_plain += [f"type({x}) is ndarray", f"{x}.dtype is d{k}", f"{x}.ndim == {one.ndim}", f"{x}.flags.carray"]
+            are_plain += [f"type({x}) is ndarray", f"{x}.dtype is d{k}", f"{x}.flags.carray"]
+            are_plain += [] if by_shapes else [f"{x}.ndim == {one.ndim}"]
             are_apart += [f"{x}.base is None", f"{x} is not out"]
+            keys += [f"{x}.shape"]
         else:
             are_plain += [f"type({x}) in t{k}"]
+            keys += [x] if one.dtype.kind == "i" else []
     text = _USUAL.format(
         count=len(inputs),
-        inputs=", ".join(f"x{k}" for k in range(len(inputs))),
+        inputs=", ".join(names),
+        key=", ".join(keys) if by_shapes else f"size_of({', '.join(names)})",
         are_plain=" and ".join(are_plain),
         is_plain="type(out) is ndarray and out.dtype is dtype and (flags := out.flags).carray and flags.owndata",
         are_apart=" and ".join(are_apart) or "True",
     )
     exec(text, known)  # noqa: S102 - our own text
-    made: Callable[..., Any] = known["usual"]
-    return made
+    return [known["key_of"], known["usual"]]
 
 
 class Tuned:
@@ -135,9 +171,10 @@ class Tuned:
         self._local = threading.local()
         self._function = compiled.entry
         self._extra = (*(int(schedule[name]) for name in runtime), *compiled.pointers)
-        self._sized = functools.lru_cache(maxsize=64)(self._shape_and_counts)
-        known = {"size_of": kernel.size_of, "sized": self._sized, "dtype": self.dtype}
-        self._usual = _usual(self._inputs, {**known, "function": self._function, "behind": self._behind})
+        self._sizes: dict[tuple[Any, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        known = {"size_of": kernel.size_of, "sizes": self._sizes, "dtype": self.dtype}
+        known |= {"function": self._function, "behind": self._behind}
+        self._key_of, self._usual = _written(self._inputs, known, by_shapes=is_sized_by_shapes(kernel, dtype))
 
     def __call__(self, *inputs: Any, out: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:
         """The kernel's output for these inputs, in ``out`` where given; see the class."""
@@ -147,12 +184,15 @@ class Tuned:
 
     def _carefully(self, inputs: Sequence[Any], out: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
         given = self._checked(inputs)
-        shape, counts, is_empty = self._sized(self.kernel.size_of(*given))
-        made = checked_output(out, shape, self.dtype)
-        if is_empty:
+        size = self.kernel.size_of(*given)
+        if 0 in size:
+            made = checked_output(out, self.kernel.out_shape(size), self.dtype)
             made[...] = self.kernel.reference(*given)
-        else:
-            self._function(*(apart(value, made) for value in given), made, *self._behind(counts))
+            return made
+        key = self._key_of(*given)
+        shape, counts = self._sizes.get(key) or self._met(key, size)
+        made = checked_output(out, shape, self.dtype)
+        self._function(*(apart(value, made) for value in given), made, *self._behind(counts))
         return made
 
     def _behind(self, counts: Sequence[int]) -> tuple[Any, ...]:
@@ -177,11 +217,13 @@ class Tuned:
             for value, one in zip(inputs, self._inputs, strict=True)
         ]
 
-    def _shape_and_counts(self, size: Size) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-        """Shape of the output, elements of each scratch array, and whether there is nothing to compute."""
-        is_empty = 0 in size
-        counts = () if is_empty else slices(self.kernel.workspace(self.schedule, size), self.threads)
-        return self.kernel.out_shape(size), counts, is_empty
+    def _met(self, key: tuple[Any, ...], size: Size) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape of the output, and elements of each scratch array: kept, as most calls are of a size met before."""
+        if len(self._sizes) >= _MOST_SIZES:
+            self._sizes.clear()
+        counts = slices(self.kernel.workspace(self.schedule, size), self.threads)
+        self._sizes[key] = known = self.kernel.out_shape(size), counts
+        return known
 
     def __repr__(self) -> str:
         """What it is, in a line."""

@@ -14,7 +14,9 @@ from benchmarks.inference import Estimate
 from benchmarks.throughput import Rules
 from evolve.errors import Interrupted
 from evolve.loops import batching, reinvestment, replicators
-from evolve.loops.protocol import LapFailedError
+from evolve.loops.protocol import Around, LapFailedError
+from evolve.progress import StopRequest
+from evolve.run import POLITE
 from evolve.store import Lap
 from evolve.tracker.laps import series
 from evolve.tracker.rule import decide
@@ -343,7 +345,7 @@ def test_a_piece_of_work_is_what_it_says(folder):
 
 def _around(**options):
     loop = SimpleNamespace(id="batching-1", options=options)
-    return SimpleNamespace(loop=loop, stop=SimpleNamespace(is_set=False), say=lambda _doing: None)
+    return Around(None, loop, lambda _doing: None, StopRequest(), POLITE)
 
 
 def test_loops_are_made_from_their_options(folder, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kernels
-from kernels.door import Tuned, aligned, inputs_of, scratch
+from kernels.door import Tuned, aligned, inputs_of, is_sized_by_shapes, scratch
 from kernels.language import SourceFolder, parallel_of, specialise
 
 
@@ -169,3 +169,32 @@ def test_scratch_is_kept_and_grows():
     assert scratch((5,), float64)[0].base is first.base
     assert scratch((20,), float64)[0].size == 20
     assert aligned((3, 5), float64).ctypes.data % 64 == 0
+
+
+def test_a_size_is_known_by_shapes_unless_it_is_read_from_the_arrays():
+    by_shapes = {name for name in kernels.names() if is_sized_by_shapes(kernels.get(name), kernels.get(name).dtypes[0])}
+    assert {name for name in kernels.names() if name not in by_shapes} == {"spmv", "spmv_mesh", "spmv_powerlaw"}
+
+
+def test_a_size_that_was_met_does_not_stand_for_another(triad, softmax):
+    """Called in turns, with arrays of other shapes and dimensions in between."""
+    for shape in ((3, 5), (5, 3), (3, 5), (15, 1), (5, 3), (3, 5)):
+        assert is_right(softmax, rows(*shape))
+        with pytest.raises(TypeError, match="2-dimensional"):
+            softmax(rows(15))
+    whole, short = (np.ones(count, np.float32) for count in (8, 7))
+    for _ in range(3):
+        assert (triad(whole, whole, 2.0) == 3).all()
+        with pytest.raises(ValueError, match="shape"):
+            triad(whole, short, 2.0)
+
+
+def test_a_whole_number_is_part_of_a_size(jacobi2d):
+    grid = rows(9, 11)
+    for sweeps in (1, 2, 1, 3, 2):
+        np.testing.assert_allclose(jacobi2d(grid, sweeps), jacobi2d.kernel.reference(grid, sweeps), rtol=1e-12)
+
+
+def test_more_sizes_than_a_door_remembers_are_all_right(softmax):
+    for columns in (*range(1, 150), 1, 149):
+        assert is_right(softmax, rows(1, columns))

@@ -3,7 +3,9 @@
 Compiling and measuring take most of a run's time, and no part of the engine shortens either. What they take is seen in
 a short real run; what a generation takes by the usual settings is timed apart, as in ``generations``. By Amdahl's law
 the engine is then worth 1 / ((1 - f) + f / s) to a run, where f is the generation's share and s how much faster it is.
-That, and no more, is what a lap of the loop returns to the next lap, whose search is such a run.
+That, and no more, is what a lap of the loop returns to the next lap, whose search is such a run. By the usual settings
+a brood is small enough to be scored without the engine's kernels while outcomes are few: s is 1 there, what real runs
+differ by is noise, and the cap is there to be seen before lap 1.
 """
 
 from __future__ import annotations
