@@ -31,14 +31,18 @@ def named(given: Sequence[Path]) -> list[Path]:
 
     Args:
         given: files, folders, and names of spaces that come with the package, as in ``matmul``; where there are none,
-            all that comes with it is meant, and the folder that ``EVOLVE_RECORDED`` names.
+            the folder that ``EVOLVE_RECORDED`` names is meant, and all that comes with the package but what the folder
+            has its own of.
 
     Raises:
         UsageError: there is none of a name, or none at all, or two of one name, by which tables tell them apart.
     """
     own = os.environ.get(RECORDED)
     asked = given or ([Path(own)] if own else [])
-    meant = [*(() if given else shipped()), *(file for path in asked for file in _meant(path))]
+    meant = [file for path in asked for file in _meant(path)]
+    if not given:
+        own_names = {called(file) for file in meant}
+        meant = [*(file for file in shipped() if called(file) not in own_names), *meant]
     files = [*{file.resolve(): file.absolute() for file in meant}.values()]
     if not files:
         where = f"no recorded space in {', '.join(map(str, asked))}" if asked else "no recorded space is named"

@@ -14,7 +14,6 @@ from evolve.replay.score import chance
 from evolve.replay.shipped import HELD_OUT, RECORDED, TRAINING, called, named
 
 FILES = shipped.shipped()
-some_are_shipped = pytest.mark.skipif(not FILES, reason=f"nothing has been recorded into {shipped.FOLDER} yet")
 MOST_BYTES = 2_000_000
 
 
@@ -51,6 +50,11 @@ def test_whoever_names_none_gets_all_that_is_at_hand(folders, monkeypatch):
     assert names() == ["matmul", "softmax", "mine"]
     monkeypatch.delenv(RECORDED)
     assert names() == ["matmul", "softmax"]
+
+
+def test_a_users_own_space_takes_the_place_of_the_shipped_one_of_its_name(folders):
+    small_recording(folders / "own" / "softmax.json.gz")
+    assert named([]) == [folders / path for path in ("shipped/matmul.json.gz", "own/mine.json.gz", "own/softmax.json.gz")]
 
 
 def test_a_file_goes_before_a_space_of_its_name(folders):
@@ -90,12 +94,10 @@ def test_an_installation_without_any_says_what_to_do(folders, monkeypatch):
 # ---- those that come with the package
 
 
-@some_are_shipped
 def test_the_shipped_spaces_are_those_that_are_learned_from_and_those_that_judge():
     assert sorted(called(file) for file in FILES) == sorted([*TRAINING, *HELD_OUT])
 
 
-@some_are_shipped
 def test_all_of_them_together_are_small():
     assert sum(file.stat().st_size for file in FILES) < MOST_BYTES
 
