@@ -54,7 +54,8 @@ def test_whoever_names_none_gets_all_that_is_at_hand(folders, monkeypatch):
 
 def test_a_users_own_space_takes_the_place_of_the_shipped_one_of_its_name(folders):
     small_recording(folders / "own" / "softmax.json.gz")
-    assert named([]) == [folders / path for path in ("shipped/matmul.json.gz", "own/mine.json.gz", "own/softmax.json.gz")]
+    stay = ("shipped/matmul.json.gz", "own/mine.json.gz", "own/softmax.json.gz")
+    assert named([]) == [folders / path for path in stay]
 
 
 def test_a_file_goes_before_a_space_of_its_name(folders):
