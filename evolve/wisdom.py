@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.contestant import Task
 from benchmarks.machine import own_id
 from evolve.errors import EvolveError, UsageError
-from evolve.machines import known_machine
 from evolve.made import Made
 from evolve.paths import default_store
 from evolve.ready import known_kernel
@@ -85,15 +84,14 @@ def exported(store: Store) -> dict[str, Any]:
 
 
 def imported(store: Store, told: Mapping[str, Any]) -> list[Champion]:
-    """Keep what another machine exported, as candidates; returns those that are new.
+    """Keep what came from another store, as candidates; returns those that are new.
 
     Raises:
         UsageError: it is nothing that ``exported`` made, or a newer evolve did.
     """
     given = _read(told)
-    here = known_machine(store).id
     have = [*store.candidates(), *store.champions()]
-    new = [one for one in given if one.machine != here and one not in have]
+    new = [one for one in given if one not in have]
     store.add_candidates(new)
     return new
 

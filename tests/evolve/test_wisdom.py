@@ -217,6 +217,13 @@ def test_what_went_out_and_comes_home_is_not_news(store):
     assert wisdom.imported(store, json.loads(json.dumps(wisdom.exported(store)))) == []
 
 
+def test_a_store_that_was_lost_gets_this_machines_champions_back_as_candidates(store, elsewhere):
+    made = publish(elsewhere, (1000,), unroll=8)
+    wisdom.imported(store, json.loads(json.dumps(wisdom.exported(elsewhere))))
+    assert start_of(wisdom.begun(store, request())) == dict(made)
+    assert chosen((1000,)) == TRIAD.space.default
+
+
 def test_of_each_problem_the_fastest_champion_travels(store):
     publish(store, (1000,), 2e-3, unroll=4)
     fast, other = publish(store, (1000,), 1e-3, unroll=8), publish(store, (2000,), unroll=2)
