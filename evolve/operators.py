@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evolve.genome import Genome, active_genes, genome_of, schedule_of
-from kernels.language.space import swapped
+from kernels.language.space import near_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,12 @@ def canonical(space: Space, genome: Genome) -> Genome:
 
 
 def changed(parameter: Parameter, index: int, rng: np.random.Generator) -> int:
-    """Another value of one gene: a step if ordered, a swap in a permutation, else (and now and then) any other."""
+    """Another value of one gene: a step if ordered, a swap in a permutation, else (and now and then) any other.
+
+    A gene of a single value keeps it.
+    """
+    if len(parameter.values) == 1:
+        return index
     if rng.random() >= _RESET_SHARE:
         if parameter.is_ordered:
             return _stepped(len(parameter.values), index, rng)
@@ -93,9 +98,8 @@ def _stepped(count: int, index: int, rng: np.random.Generator) -> int:
 
 
 def _swapped(parameter: Parameter, index: int, rng: np.random.Generator) -> int:
-    order = str(parameter.values[index])
-    i, j = rng.choice(len(order), size=2, replace=False)
-    return parameter.values.index(swapped(order, int(i), int(j)))
+    near = near_values(parameter, parameter.values[index])
+    return parameter.values.index(near[int(rng.integers(len(near)))])
 
 
 def _filled(space: Space, genome: Genome, other: Genome) -> Genome:

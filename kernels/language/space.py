@@ -371,9 +371,14 @@ def _restricted(parameter: Parameter, kept: Mapping[str, tuple[Value, ...]]) -> 
 
 
 def near_values(parameter: Parameter, value: Value) -> list[Value]:
-    """The values one small step from ``value``: adjacent if ordered, one swap in a permutation, else any other."""
+    """The values one small step from ``value``: adjacent if ordered, one swap in a permutation, else any other.
+
+    Of a permutation that a smaller space restricts, all others are near where no swap is among them.
+    """
     if parameter.kind == "permutation":
-        return [swapped(str(value), i, j) for i, j in itertools.combinations(range(len(str(value))), 2)]
+        swaps = [swapped(str(value), i, j) for i, j in itertools.combinations(range(len(str(value))), 2)]
+        if near := [order for order in swaps if order in parameter.values]:
+            return near
     if parameter.is_ordered:
         at = parameter.values.index(value)
         return [parameter.values[k] for k in (at - 1, at + 1) if 0 <= k < len(parameter.values)]

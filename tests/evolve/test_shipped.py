@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_recording import small_recording
 
 from evolve.errors import UsageError
 from evolve.replay import shipped
+from evolve.replay.play import play
 from evolve.replay.read import read, recording
 from evolve.replay.score import chance
 from evolve.replay.shipped import HELD_OUT, RECORDED, TRAINING, called, named
+from evolve.search import make
 
 FILES = shipped.shipped()
 MOST_BYTES = 2_000_000
@@ -110,6 +113,12 @@ def test_a_shipped_space_is_whole_and_worth_a_search(file):
     assert known.failed < 0.5 * len(known.times_s)
     assert known.median_s > 1.1 * known.best_s
     assert luck.near[-1] < 1, "else every 200 draws come near the optimum"
+
+
+@pytest.mark.parametrize("file", FILES, ids=called)
+def test_our_search_plays_a_shipped_space_to_the_end(file):
+    searched = play(read(file), lambda space, rng: make("genetic", space, rng), 48, np.random.default_rng(0))
+    assert len(searched.times_s) == 48
 
 
 @pytest.mark.parametrize("file", FILES, ids=called)

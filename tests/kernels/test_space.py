@@ -5,6 +5,7 @@ import inspect
 import itertools
 import pickle
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -286,6 +287,15 @@ def test_steps_of_a_parameter_are_other_values_of_it(space, seed):
         near = near_values(p, schedule[p.name])
         assert set(near) <= set(p.values) - {schedule[p.name]}
         assert len(set(near)) == len(near)
+
+
+@pytest.mark.parametrize(
+    ("kept", "near"),
+    [(("ijk", "ikj", "kji", "jki"), ["kji", "ikj"]), (("ijk", "jki"), ["jki"]), (("ijk",), [])],
+)
+def test_of_a_restricted_permutation_only_what_is_left_is_near(kept, near):
+    order = replace(permutation("order", "ijk", ""), values=kept)
+    assert near_values(order, "ijk") == near
 
 
 def test_swapped():
