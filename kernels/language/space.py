@@ -376,7 +376,7 @@ def near_values(parameter: Parameter, value: Value) -> list[Value]:
     Of a permutation that a smaller space restricts, all others are near where no swap is among them.
     """
     if parameter.kind == "permutation":
-        swaps = [swapped(str(value), i, j) for i, j in itertools.combinations(range(len(str(value))), 2)]
+        swaps: list[Value] = [swapped(str(value), i, j) for i, j in itertools.combinations(range(len(str(value))), 2)]
         if near := [order for order in swaps if order in parameter.values]:
             return near
     if parameter.is_ordered:
