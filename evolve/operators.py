@@ -81,7 +81,7 @@ def changed(parameter: Parameter, index: int, rng: np.random.Generator) -> int:
         if parameter.is_ordered:
             return _stepped(len(parameter.values), index, rng)
         if parameter.kind == "permutation":
-            return _swapped(parameter, index, rng)
+            return _near(parameter, index, rng)
     return (index + 1 + int(rng.integers(len(parameter.values) - 1))) % len(parameter.values)
 
 
@@ -97,7 +97,7 @@ def _stepped(count: int, index: int, rng: np.random.Generator) -> int:
     return target if target != index else min(max(index - distance, 0), count - 1)
 
 
-def _swapped(parameter: Parameter, index: int, rng: np.random.Generator) -> int:
+def _near(parameter: Parameter, index: int, rng: np.random.Generator) -> int:
     near = near_values(parameter, parameter.values[index])
     return parameter.values.index(near[int(rng.integers(len(near)))])
 

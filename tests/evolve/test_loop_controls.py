@@ -344,8 +344,7 @@ def test_a_piece_of_work_is_what_it_says(folder):
 
 
 def _around(**options):
-    loop = SimpleNamespace(id="batching-1", options=options)
-    return Around(None, loop, lambda _doing: None, StopRequest(), POLITE)
+    return Around(None, SimpleNamespace(id="batching-1", options=options), lambda _doing: None, StopRequest(), POLITE)
 
 
 def test_loops_are_made_from_their_options(folder, monkeypatch):
@@ -388,8 +387,7 @@ def test_a_lap_that_met_another_machine_than_those_before_says_so(folder, usual,
 
 def test_a_lap_stops_between_measurements_where_the_user_asks(folder, monkeypatch):
     monkeypatch.setattr(batching, "source_folder", lambda: folder)
-    around = _around()
-    loop = batching.make(around)
+    loop = batching.make(around := _around())
     around.stop.is_set = True
     with pytest.raises(Interrupted, match="batching-1"):
         loop.turn([_start(6.0, throughput_per_s={"estimate": 0.0})], np.random.default_rng(0))
