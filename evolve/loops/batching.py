@@ -3,11 +3,12 @@
 A server evaluates a polynomial for every request, by one call from Python for a batch of n. A call costs t0, whatever
 is in it, and a request t1: f(n) = n / (t0 + n t1). While t0 dwarfs n t1, twice the batch is twice the throughput, and
 each lap doubles both; then f bends at 1 / t1, which is what the FMA units allow (the roofline; Williams, Waterman and
-Patterson, Communications of the ACM 52, 2009). A call took 0.5 us and a request of degree 32 half a nanosecond: ten
-doublings apart. Two limits are known: the ceiling, measured before lap 1 by loops that have nothing to do with the
-kernel; and the endpoint, measured in every lap's own rounds: the kernel itself without calls from Python, so that no
-batch can exceed it. At degree 32 the kernel takes a tenth longer than its multiplications alone, for loads, stores and
-turns of its loops.
+Patterson, Communications of the ACM 52, 2009). A core that works out of order hides some of a batch's arithmetic behind
+the next call: on a Zen 4 all of 64 requests' and a fifth of a call from then on, which no law says beforehand. A call
+took 0.5 us and a request of degree 32 half a nanosecond: ten doublings apart. Two limits are known: the ceiling,
+measured before lap 1 by loops that have nothing to do with the kernel; and the endpoint, measured in every lap's own
+rounds: the kernel itself without calls from Python, so that no batch can exceed it. At degree 32 the kernel takes a
+tenth longer than its multiplications alone, for loads, stores and turns of its loops.
 """
 
 from __future__ import annotations
@@ -196,12 +197,18 @@ def _notes(frozen_per_s: float, usual_per_s: float) -> Iterator[str]:
 
 
 def forecast(laps: Sequence[Lap]) -> Expectation:
-    """The gain by f(n) = n / (t0 + n t1), where t1 is the kernel's by itself, or what the last lap shows."""
+    """The gain by f(n) = n / (t0 + n t1), where t1 is the kernel's by itself, or what the last lap shows.
+
+    It may be more, by as much of the work as calls hide: as much as in the last lap, or all where none was seen yet.
+    """
     batch = reinvestment.units(reinvestment.next_capital(laps))
     share, source = _share(laps)
-    low, high = (gain_of(batch, one) for one in (share.high, share.low))
+    hidden, most_hidden = _hidden(laps[-1], share.estimate)
+    law = Estimate(
+        gain_of(batch, share.estimate, hidden), gain_of(batch, share.high), gain_of(batch, share.low, most_hidden)
+    )
     reason = f"a batch of {batch}, where a call costs as much as {1 / share.estimate - 1:.0f} requests ({source})"
-    return reinvestment.foretold(laps, Estimate(gain_of(batch, share.estimate), low, high), reason)
+    return reinvestment.foretold(laps, law, reason)
 
 
 def expected(ends: Sequence[float]) -> dict[str, int | None]:
@@ -221,9 +228,26 @@ def expected(ends: Sequence[float]) -> dict[str, int | None]:
     )
 
 
-def gain_of(batch: float, share: float) -> float:
-    """The gain ln f(n) / f(1), where ``share`` is t1 / (t0 + t1)."""
-    return math.log(batch / (1 + (batch - 1) * share))
+def gain_of(batch: float, share: float, hidden: float = 0.0) -> float:
+    """The gain ln f(n) / f(1).
+
+    Args:
+        batch: n.
+        share: t1 / (t0 + t1).
+        hidden: time of the requests beyond the first that passes behind the call, in units of t0 + t1.
+    """
+    return math.log(batch / (1 + max(0.0, (batch - 1) * share - hidden)))
+
+
+def _hidden(last: Lap, share: float) -> tuple[float, float]:
+    """In units of t0 + t1, how much of the requests' time passed behind the last lap's call, and how much may."""
+    assert last.gain is not None
+    batch = reinvestment.units(last.inputs)
+    work = (batch - 1) * share
+    found, most = (
+        min(work, max(0.0, 1 + work - batch * math.exp(-gain))) for gain in (last.gain.estimate, last.gain.high)
+    )
+    return found, 1.0 if most == work else most
 
 
 def _share(laps: Sequence[Lap]) -> tuple[Estimate, str]:

@@ -15,10 +15,10 @@ from evolve.report.quantities import factor, speedup
 from evolve.tracker.growth import all_in, pays_from_s
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from evolve.report.drawing import Picture
-    from evolve.tracker.growth import Grown, Move, Stage
+    from evolve.tracker.growth import AllIn, Grown, Move, Stage
 
 LOOKS = {
     "batching": (GREEN, "dash"),
@@ -58,9 +58,8 @@ def growth_picture(loops: Sequence[Grown], life_s: float) -> Picture | None:
     if not shown:
         return None
     drawing = Drawing()
-    ends_s = _ends_s(shown, life_s)
-    lives_s: list[float] = np.geomspace(*ends_s, _POINTS).tolist()
-    tops = [_life_line(drawing, loop, lives_s) for loop in shown]
+    ends_s = ends(shown, life_s)
+    tops = [_life_line(drawing, loop, ends_s) for loop in shown]
     drawing.figure.add_hline(y=1, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.figure.add_vline(x=life_s, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.legend.append(Mark("dash", GREY, "no laps at all, and the life that the table is about"))
@@ -94,13 +93,19 @@ def front_picture(loops: Sequence[Grown]) -> Picture | None:
     return drawing.picture("fronts", caption, 460)
 
 
-def _life_line(drawing: Drawing, loop: Grown, lives_s: Sequence[float]) -> float:
-    """One loop's line with its name at the end; returns how high it goes."""
+def lives(loop: Grown, ends_s: tuple[float, float]) -> list[AllIn]:
+    """The most that lives of a loop do a second, from the shortest to the longest."""
     # corners, where a further lap begins to be worth while, would be cut off between two points of the grid
     corners_s = [pays_from_s(loop.stages), *(stage.spent_s * 1.001 for stage in loop.stages)]
-    inside_s = [end for end in corners_s if lives_s[0] < end < lives_s[-1]]
-    found = [all_in(loop.stages, end) for end in sorted([*lives_s, *inside_s])]
-    colour, dash = LOOKS.get(loop.loop.kind, _OTHER)
+    inside_s = [end for end in corners_s if ends_s[0] < end < ends_s[1]]
+    lives_s: list[float] = np.geomspace(*ends_s, _POINTS).tolist()
+    return [all_in(loop.stages, end) for end in sorted([*lives_s, *inside_s])]
+
+
+def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float]) -> float:
+    """One loop's line with its name at the end; returns how high it goes."""
+    found = lives(loop, ends_s)
+    colour, dash = look(loop)
     name = _name(loop)
     trace = go.Scatter(
         x=[one.life_s for one in found],
@@ -116,7 +121,7 @@ def _life_line(drawing: Drawing, loop: Grown, lives_s: Sequence[float]) -> float
     top = found[-1].rate.estimate
     drawing.add(trace, Mark("line" if dash == "solid" else "dash", colour, f"{name}, {factor(top)} in the long run"))
     drawing.figure.add_annotation(
-        x=math.log10(lives_s[-1]),  # on a logarithmic axis texts are given in exponents
+        x=math.log10(ends_s[1]),  # on a logarithmic axis texts are given in exponents
         y=math.log10(top),
         text=escaped(name),
         xanchor="right",
@@ -130,7 +135,7 @@ def _life_line(drawing: Drawing, loop: Grown, lives_s: Sequence[float]) -> float
 def _front_line(drawing: Drawing, loop: Grown) -> list[float]:
     """One loop's laps, and the same laps by the frozen engine; returns the gaps."""
     known = [stage for stage in loop.stages if stage.left is not None]
-    colour, _ = LOOKS.get(loop.loop.kind, _OTHER)
+    colour, _ = look(loop)
     gaps = [math.exp(stage.left.estimate) for stage in known if stage.left is not None]
     name = _name(loop)
     trace = go.Scatter(
@@ -163,8 +168,13 @@ def _name(loop: Grown) -> str:
     return f"{loop.loop.kind} ({loop.loop.name})" if loop.loop.name else loop.loop.kind
 
 
-def _ends_s(loops: Sequence[Grown], life_s: float) -> tuple[float, float]:
-    """Lives from before the cheapest laps pay to where the dearest loop's cost counts no more."""
+def look(loop: Grown) -> tuple[str, str]:
+    """Colour and dash of a loop's line."""
+    return LOOKS.get(loop.loop.kind, _OTHER)
+
+
+def ends(loops: Sequence[Grown], life_s: float) -> tuple[float, float]:
+    """In processor seconds: lives from before the cheapest laps pay to where the dearest loop's cost counts no more."""
     first = min(loop.stages[0].spent_s for loop in loops)
     last = max(loop.spent_s for loop in loops)
     return max(first, 1e-3) / 2, max(_BEYOND * last, 1.5 * life_s)
@@ -175,7 +185,7 @@ def _around(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _time_axis(drawing: Drawing, ends_s: tuple[float, float], title: str) -> None:
-    ticks = [(at, said) for at, said in (*_TICKS, *_MORE_TICKS) if ends_s[0] <= at <= ends_s[1]]
+    ticks = [*times(ends_s)]
     drawing.figure.update_xaxes(
         type="log",
         range=[math.log10(end) for end in ends_s],
@@ -183,3 +193,8 @@ def _time_axis(drawing: Drawing, ends_s: tuple[float, float], title: str) -> Non
         ticktext=[said for _, said in ticks],
         title=title,
     )
+
+
+def times(ends_s: tuple[float, float]) -> Iterator[tuple[float, str]]:
+    """Ticks of an axis of processor time, with their names."""
+    return ((at, said) for at, said in (*_TICKS, *_MORE_TICKS) if ends_s[0] <= at <= ends_s[1])

@@ -46,7 +46,7 @@ DIALS = {
 FAR = 1e9
 """A factor beyond which an asymptote is none."""
 NO_RATES = "not measured on this machine yet: `evolve verdict --controls` does that"
-_HEADER = ("LAP", "OVER LAP 0", "THIS LAP", "FORECAST", "HELD", "SO FAR")
+HEADER = ("LAP", "OVER LAP 0", "THIS LAP", "FORECAST", "HELD", "SO FAR")
 
 
 def brief(told: Told, rates: str = "") -> str:
@@ -85,8 +85,13 @@ def progress(told: Told) -> str:
 
 def lap_table(told: Told) -> str:
     """A line a lap; "" where there is none yet."""
-    rows = [_row(lap) for lap in told["laps"] if lap["lap"]]
-    return table(_HEADER, rows) if rows else ""
+    rows = lap_rows(told)
+    return table(HEADER, rows) if rows else ""
+
+
+def lap_rows(told: Told) -> list[tuple[str, ...]]:
+    """Cells under ``HEADER``, for each lap but the first."""
+    return [_row(lap) for lap in told["laps"] if lap["lap"]]
 
 
 def _row(lap: Told) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from evolve.bench import Results
 from evolve.errors import EvolveError
 from evolve.report import roofline_svg
 from evolve.report.labels import Box
-from evolve.report.roofline_svg import AREA, Axis
+from evolve.report.roofline_svg import AREA
+from evolve.report.sketch import Axis
 from evolve.store import Machine
 
 CEILINGS = {

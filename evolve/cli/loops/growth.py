@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli import options
+from evolve.cli import options, suites
 from evolve.cli.loops.starting import no_report_option, report_option
 from evolve.cli.options import Output
 from evolve.errors import UsageError
@@ -16,6 +16,7 @@ from evolve.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from evolve.store import Store
     from evolve.tracker.growth import Grown
 
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 )
 @report_option
 @no_report_option
+@suites.results_option("these loops, which must be of one machine")
+@click.option("--picture", type=suites.FILE, metavar="FILE", help="Draw it as an SVG file, as for a README.")
 @options.store_option
 @options.json_option
 @options.quiet_option
@@ -38,6 +41,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     life: str,
     report: Path | None,
     no_report: bool,
+    results: Path | None,
+    picture: Path | None,
     store: str | None,
     as_json: bool,
     quiet: bool,
@@ -48,15 +53,24 @@ def command(  # noqa: PLR0913 - one parameter an option
     which laps moved the front of cost and gap, and which only walked along it. LOOP is an id, a name, or the beginning
     of one; by default the newest of each kind.
     """
+    from evolve.report import growth_svg
     from evolve.report.growth import plain, text
+    from evolve.report.parts import put
     from evolve.tracker.growth import grown, newest
 
     life_s, output = _life_s(life), Output(as_json, quiet, store)
+    options.check_targets(results, picture)
     with options.opened(store) as facts:
         shown = [grown(facts, key) for key in dict.fromkeys(loops or newest(facts))]
-    if not shown:
-        raise UsageError("no loop has a lap yet", "start one: `evolve loop batching`")
+        if not shown:
+            raise UsageError("no loop has a lap yet", "start one: `evolve loop batching`")
+        part = _part(facts, shown, life_s) if results else ""
     output.result(plain(shown, life_s), text(shown, life_s))
+    if results:
+        put(results, part)
+        output.note(f"\nresults  {results}")
+    if picture:
+        output.note(f"\npicture  {growth_svg.write(shown, life_s, picture)}")
     if not no_report:
         output.note(f"\nreport  {_page(shown, life_s, report)}")
     output.next(f"evolve loop show {shown[-1].loop.id}", "evolve loop list")
@@ -72,6 +86,21 @@ def _life_s(life: str) -> float:
     if found is None:
         raise UsageError(f"--life {life} is no length of time", "write 90m, 24h or 1h30m")
     return found
+
+
+def _part(facts: Store, shown: list[Grown], life_s: float) -> str:
+    """The part of the file of results."""
+    from evolve.report.growth_results import markdown
+    from evolve.tracker.turns import turns
+
+    machines = {one.loop.machine for one in shown}
+    if len(machines) > 1 or not all(one.stages for one in shown):
+        what = "these loops ran on several machines" if len(machines) > 1 else "a loop without a lap has no results"
+        raise UsageError(what, "name loops of one machine that have laps")
+    told = [turns(facts, one.loop.id) for one in shown]
+    machine = facts.machine(machines.pop())
+    assert machine is not None
+    return markdown(shown, told, machine, life_s)
 
 
 def _page(shown: list[Grown], life_s: float, path: Path | None) -> Path:
