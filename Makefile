@@ -44,6 +44,8 @@ bench: $(STAMP) ## the slow tests, and all figures of benchmarks/RESULTS.md (lea
 	$(BIN)/evolve doctor --full --results benchmarks/RESULTS.md
 	$(BIN)/evolve verdict --controls --loops 20 --results benchmarks/RESULTS.md
 	$(BIN)/evolve bench --evolve --compare --within 12h --results benchmarks/RESULTS.md --picture .github/roofline.svg
+	for loop in engine policy search model tricks "batching --laps 14" "replicators --laps 9"; do $(BIN)/evolve loop $$loop || exit 1; done
+	$(BIN)/evolve loop growth --results benchmarks/RESULTS.md --picture .github/growth.svg
 	$(BIN)/python -m benchmarks.suites.search --results benchmarks/RESULTS.md
 
 clean: ## remove what was made here

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.inference import Estimate
 
 BLUE, ORANGE, GREEN, RED = "#3b78e7", "#e08a1e", "#1a9e6c", "#d64550"
+VIOLET, TEAL, PINK = "#8a63d2", "#1295ab", "#c74f9c"
 GREY = "#8a93a0"
 _GRID = "rgba(138, 147, 160, 0.22)"
 

@@ -20,6 +20,8 @@ MOVES: dict[Move, str] = {
 }
 """What a lap may do to the front of cost and gap."""
 
+_ON_RECORDINGS = ("search", "model")
+
 _STAGES = ("LAP", "COST", "SPENT", "FROZEN ENGINE", "OVER LAP 0", "LEFT", "PAID AFTER", "FRONT")
 
 
@@ -96,6 +98,11 @@ def remarks(loops: Sequence[Grown]) -> Iterator[str]:
     """What a reader of the table should know besides."""
     if len({loop.loop.machine for loop in loops}) > 1:
         yield "These loops were measured on different machines, whose seconds do not compare."
+    if on_recordings := [loop.loop.kind for loop in loops if loop.loop.kind in _ON_RECORDINGS]:
+        yield (
+            f"On recorded spaces an evaluation costs nothing: what measuring them took is not in the cost of "
+            f"{' and '.join(dict.fromkeys(on_recordings))}, whose work is counted in evaluations."
+        )
     for loop in loops:
         if loop.status not in ("finished", "running"):
             yield f"{loop.loop.id}: {loop.status}, so the laps that it made are shown."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, RED, Drawing, Mark, escaped
+from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, PINK, RED, TEAL, VIOLET, Drawing, Mark, escaped
 from evolve.report.figures import speedup_axis
 from evolve.report.growth import MOVES, duration
 from evolve.report.quantities import factor, speedup
@@ -25,10 +25,10 @@ LOOKS = {
     "replicators": (ORANGE, "dash"),
     "kernels": (BLUE, "solid"),
     "engine": (RED, "solid"),
-    "policy": (ORANGE, "solid"),
-    "search": (GREEN, "solid"),
+    "policy": (VIOLET, "solid"),
+    "search": (TEAL, "solid"),
     "model": (GREY, "solid"),
-    "tricks": (BLUE, "dash"),
+    "tricks": (PINK, "dash"),
 }
 """Colour and dash of a loop's line, by its kind: controls, which compound by construction, and the sum are dashed."""
 
@@ -43,6 +43,8 @@ _SYMBOLS: dict[Move, tuple[str, str]] = {
 _TICKS = ((1, "1 s"), (10, "10 s"), (60, "1 min"), (600, "10 min"), (3600, "1 h"), (36e3, "10 h"), (864e2, "1 day"))
 _MORE_TICKS = ((864e3, "10 days"), (864e4, "100 days"), (864e5, "1000 days"))
 _POINTS = 160
+_NEAR = 1.25
+"""Lines that end nearer to each other have no room for a name between them."""
 _BEYOND = 300.0
 """So many times what the dearest loop has cost lies at the right end: there its cost is a third of a per cent."""
 
@@ -58,13 +60,14 @@ def growth_picture(loops: Sequence[Grown], life_s: float) -> Picture | None:
     if not shown:
         return None
     drawing = Drawing()
-    ends_s = ends(shown, life_s)
-    tops = [_life_line(drawing, loop, ends_s) for loop in shown]
+    ends_s, tops = ends(shown, life_s), [math.inf]
+    for loop in sorted(shown, key=lambda one: -one.factor.estimate):
+        tops.append(_life_line(drawing, loop, ends_s, tops[-1]))
     drawing.figure.add_hline(y=1, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.figure.add_vline(x=life_s, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.legend.append(Mark("dash", GREY, "no laps at all, and the life that the table is about"))
     _time_axis(drawing, ends_s, "processor time of a life: laps, then use (log scale)")
-    speedup_axis(drawing.figure.update_yaxes, (0.9, max(1.2, *tops) * 1.3), "work a second, all in")
+    speedup_axis(drawing.figure.update_yaxes, (0.9, max(1.2, *tops[1:]) * 1.3), "work a second, all in")
     caption = (
         "How much verified work a life of some length does a second, over the same life without laps, where as many "
         "laps are made first as are best for it. A line leaves the ground where laps begin to pay, and ends level: "
@@ -102,8 +105,8 @@ def lives(loop: Grown, ends_s: tuple[float, float]) -> list[AllIn]:
     return [all_in(loop.stages, end) for end in sorted([*lives_s, *inside_s])]
 
 
-def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float]) -> float:
-    """One loop's line with its name at the end; returns how high it goes."""
+def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float], above: float) -> float:
+    """One loop's line with its name at the end, below the line where the next one above is near; returns its height."""
     found = lives(loop, ends_s)
     colour, dash = look(loop)
     name = _name(loop)
@@ -125,7 +128,7 @@ def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float]) -> fl
         y=math.log10(top),
         text=escaped(name),
         xanchor="right",
-        yanchor="bottom",
+        yanchor="bottom" if above > _NEAR * top else "top",
         font={"color": colour},
         showarrow=False,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evolve.errors import EvolveError
-from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, RED
+from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, PINK, RED, TEAL, VIOLET
 from evolve.report.growth import life
 from evolve.report.growth_figures import ends, lives, look, times
 from evolve.report.page import write_page
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 960, 480
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 52, 770, 428
-_LOOKS = {BLUE: "blue", ORANGE: "orange", GREEN: "green", RED: "red", GREY: "grey"}
+_LOOKS = {
+    BLUE: "blue",
+    GREEN: "green",
+    GREY: "grey",
+    ORANGE: "orange",
+    PINK: "pink",
+    RED: "red",
+    TEAL: "teal",
+    VIOLET: "violet",
+}
 _STYLE = (
     "polyline{fill:none;stroke-width:2}.dash{stroke-dasharray:6 4}"
     f".mark{{stroke:{INK};stroke-dasharray:2 3;stroke-width:1.5}}"

@@ -72,15 +72,16 @@ class Alphabet:
 
     def legal(self, rows: Rows) -> NDArray[np.bool_]:
         """``(n,)``: which canonical rows keep all constraints."""
-        legal = np.ones(len(rows), dtype=bool)
+        places = np.arange(len(rows))
         for rule in self._rules:
-            legal[legal] = rule.holds(rows[legal])
+            places = places[rule.holds(rows, places)]
+        legal = np.zeros(len(rows), dtype=bool)
+        legal[places] = True
         return legal
 
     def keys(self, rows: Rows) -> NDArray[np.uint64]:
         """``(n,)``: a number for each row, equal for equal rows; two others agree once in 2^64 pairs."""
-        keys: NDArray[np.uint64] = (rows.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
-        return keys
+        return _products(rows, self._salts)
 
     def random(self, rng: np.random.Generator, count: int) -> Rows:
         """Legal ones among ``count`` rows drawn gene by gene, so up to ``count``."""
@@ -129,9 +130,9 @@ class _Rule:
         combinations = math.prod(map(len, self._values))
         self._table = np.full(combinations, _UNASKED, dtype=np.int8) if combinations <= _MOST_TABLED else None
 
-    def holds(self, rows: Rows) -> NDArray[np.bool_]:
-        """``(n,)``: which rows keep it."""
-        named = rows[:, self._places]
+    def holds(self, rows: Rows, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """``(n,)``: which of the rows at ``places`` keep it."""
+        named = rows[places[:, None], self._places]
         return self._remembered(named) if self._table is None else self._tabled(named, self._table)
 
     def _tabled(self, named: Rows, table: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -143,7 +144,7 @@ class _Rule:
         return verdicts
 
     def _remembered(self, named: Rows) -> NDArray[np.bool_]:
-        keys = (named.astype(np.uint64) * self._salts).sum(axis=1, dtype=np.uint64)
+        keys = _products(named, self._salts)
         distinct, first, back = np.unique(keys, return_index=True, return_inverse=True)
         if len(self._verdicts) > _MOST_REMEMBERED:
             self._verdicts.clear()
@@ -155,6 +156,12 @@ class _Rule:
     def _verdict(self, indices: Rows) -> bool:
         values = (values[k] for values, k in zip(self._values, indices.tolist(), strict=True))
         return bool(self._predicate(*values))
+
+
+def _products(rows: Rows, salts: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """``(n,)`` sums of products modulo 2^64."""
+    keys: NDArray[np.uint64] = rows.astype(np.uint64) @ salts
+    return keys
 
 
 def _conditions(space: Space) -> list[tuple[int, int, NDArray[np.bool_]]]:

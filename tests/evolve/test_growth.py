@@ -238,6 +238,12 @@ def test_loops_of_several_machines_and_unfinished_ones_are_remarked_on(both):
     assert list(words.remarks(both)) == []
 
 
+def test_loops_on_recordings_say_what_is_not_in_their_cost(store, both):
+    model = grown(store, plant_loop(store, [0.0, 0.5], kind="model").id)
+    (said,) = words.remarks([*both, model])
+    assert "not in the cost of model" in said
+
+
 @pytest.mark.parametrize(("numbers", "text"), [([], "-"), ([1], "1"), ([1, 2, 3, 5, 7, 8], "1-3 5 7-8")])
 def test_laps_are_told_as_spans(numbers, text):
     assert words.spans(numbers) == text
