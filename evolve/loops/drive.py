@@ -32,6 +32,8 @@ LOOPS = {
     **{kind: f"evolve.loops.{kind}.loop" for kind in _FOLDERS},
 }
 """Where the loops are made: each module has ``make(around)``."""
+_CLOCKLESS = ("search", "model")
+"""Loops on recordings, to which it is all one how well this machine measures."""
 
 
 def spec(
@@ -64,7 +66,7 @@ def start(store: Store, asked: LoopSpec, observer: LoopObserver, admission: Admi
         EvolveError: another evolve measures on this machine, a lap came to nothing, ...
     """
     with admission.lock(f"loop {asked.kind}"):
-        line = _admitted(observer, admission)
+        line = _admitted(asked.kind, observer, admission)
         loop = store.create_loop(asked)
         store.add_loop_event(loop.id, "started", line)
         _carry_on(store, loop, observer, admission)
@@ -98,7 +100,7 @@ def resume(
     with admission.lock(f"loop {loop.id}"):
         refuse_other_machine(store, "loop", loop)
         _refuse_other_versions(loop)
-        line = _admitted(observer, admission)
+        line = _admitted(loop.kind, observer, admission)
         store.add_loop_event(loop.id, "resumed", line)
         _carry_on(store, loop, observer, admission)
     return loop
@@ -115,8 +117,10 @@ def _refuse_other_versions(loop: Loop) -> None:
         )
 
 
-def _admitted(observer: LoopObserver, admission: Admission) -> str:
-    """Ask whether the machine can be trusted to measure; returns what was found, in one line."""
+def _admitted(kind: str, observer: LoopObserver, admission: Admission) -> str:
+    """Ask whether the machine can be trusted to measure, where that matters; returns what was found, in one line."""
+    if kind in _CLOCKLESS:
+        return "no clock is involved"
     found = gate(None, observer.says, anyway=admission.anyway)
     if admission.on_gate:
         admission.on_gate(found.line)
