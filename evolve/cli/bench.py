@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evolve.cli import options
-from evolve.cli.options import Output
+from evolve.cli.options import FILE, Output
 from evolve.errors import EvolveError, UsageError
 
 if TYPE_CHECKING:
     from evolve.bench import Measured, Request, Results
     from evolve.sheet import Sheet
     from evolve.store import Run, Store
-
-_path = click.Path(path_type=Path, dir_okay=False)
 
 
 @options.command("bench", "evolve bench matmul triad --compare")
@@ -30,17 +28,17 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @click.option("--quick", is_flag=True, help="Few samples: to see that it works, not to be quoted.")
 @click.option("--compare", is_flag=True, help="Hold the figures against those saved before.")
 @click.option(
-    "--with", "others", type=_path, multiple=True, metavar="FILE", help="Another machine's: its champions too."
+    "--with", "others", type=FILE, multiple=True, metavar="FILE", help="Another machine's: its champions too."
 )
-@click.option("--save", type=_path, metavar="FILE", help="Copy the JSON there, to be carried to another machine.")
-@click.option("--pyperf", type=_path, metavar="FILE", help="Write the samples as a suite of pyperf too.")
+@click.option("--save", type=FILE, metavar="FILE", help="Copy the JSON there, to be carried to another machine.")
+@click.option("--pyperf", type=FILE, metavar="FILE", help="Write the samples as a suite of pyperf too.")
 @click.option("--within", metavar="TIME", help="What was measured so long ago at most is taken as it is, as in 12h.")
 @options.policy_option
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of the kernels.")
-@click.option("--results", type=_path, metavar="FILE", help="Rewrite this Markdown file.")
-@click.option("--report", type=_path, metavar="FILE", help="Write the roofline, with all contestants on it, as a page.")
-@click.option("--picture", type=_path, metavar="FILE", help="Draw the roofline as an SVG file, as for a README.")
-@click.option("--read", type=_path, metavar="FILE", help="Measure nothing: show and draw what was saved there.")
+@click.option("--results", type=FILE, metavar="FILE", help="Rewrite this Markdown file.")
+@click.option("--report", type=FILE, metavar="FILE", help="Write the roofline, with all contestants on it, as a page.")
+@click.option("--picture", type=FILE, metavar="FILE", help="Draw the roofline as an SVG file, as for a README.")
+@click.option("--read", type=FILE, metavar="FILE", help="Measure nothing: show and draw what was saved there.")
 @options.profile_options
 @options.wait_option
 @options.store_option

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     "--attacks", is_flag=True, help="See too whether the harness catches kernels that cheat (a minute or two)."
 )
 @click.option("--full", is_flag=True, help="Try all that is promised of the harness (over half an hour).")
-@click.option(
-    "--results", type=click.Path(path_type=Path, dir_okay=False), help="With --full: keep the figures in this file."
-)
+@click.option("--results", type=options.FILE, help="With --full: keep the figures in this file.")
 @options.profile_options
 @options.wait_option
 @options.store_option

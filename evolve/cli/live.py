@@ -33,7 +33,7 @@ PROGRAM = "python -m benchmarks.suites.search"
 @click.option("--name", default="live", show_default=True, help="Begins the runs' names: another makes all anew.")
 @click.option("--quick", is_flag=True, help="Small problems: to see that it works, not to be quoted.")
 @click.option("--read", "is_reading", is_flag=True, help="Make no runs, only read those that are there.")
-@suites.results_option("the search, live")
+@options.results_option("the search, live")
 @options.anyway_option
 @options.wait_option
 @options.store_option

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +18,6 @@ from evolve.errors import UsageError
 from evolve.search.protocol import CONTROL_SHARE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from evolve.lock import Holder
     from evolve.run import Admission
     from evolve.store import Store
@@ -58,12 +57,18 @@ policy_option = click.option(
     show_default=True,
     help="What caches hold when a call begins: its data, other data (rotate), nothing (flush).",
 )
+FILE = click.Path(path_type=Path, dir_okay=False)
 run_argument = click.argument("run", default="latest")
 
 
 def command(name: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """A command whose help ends with an example and the exit codes."""
     return click.command(name, cls=RichCommand, epilog=f"Example: {example}\n\n{EXIT_CODES}")
+
+
+def results_option(part: str) -> Decorator:
+    """``--results``, of a command that writes this part of the file."""
+    return click.option("--results", type=FILE, metavar="FILE", help=f"Rewrite this Markdown file's part on {part}.")
 
 
 def opened(url: str | None, *, create: bool = False) -> Store:

@@ -20,7 +20,7 @@ PROGRAM = "python -m benchmarks.suites.scale"
 @options.command("scale", f"{PROGRAM} --results benchmarks/RESULTS.md")
 @click.option("--children", type=click.IntRange(100), default=100_000, show_default=True, help="Screened by an ask.")
 @click.option("--evaluations", type=click.IntRange(100), default=100_000, show_default=True, help="Of the long run.")
-@suites.results_option("scale")
+@options.results_option("scale")
 @options.json_option
 @options.quiet_option
 def command(*, children: int, evaluations: int, results: Path | None, as_json: bool, quiet: bool) -> None:

@@ -42,8 +42,8 @@ _OURS, _RIVALS = "genetic", "all"
     help="Share of our evaluations that are random draws, as in a run; each strategy plays without them too.",
 )
 @click.option("--ablation", "is_ablation", is_flag=True, help="Play genetic without each of its parts, and no rivals.")
-@suites.results_option("strategies, or that on the ablation")
-@click.option("--picture", type=suites.FILE, metavar="FILE", help="Write a page with pictures and figures.")
+@options.results_option("strategies, or that on the ablation")
+@click.option("--picture", type=options.FILE, metavar="FILE", help="Write a page with pictures and figures.")
 @options.json_option
 @options.quiet_option
 def command(  # noqa: PLR0913 - one parameter an option

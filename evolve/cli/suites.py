@@ -5,22 +5,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from evolve.cli.main import reported
 
 if TYPE_CHECKING:
-    from evolve.cli.options import Decorator
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def results_option(part: str) -> Decorator:
-    """``--results``, of a command that writes this part of the file."""
-    return click.option("--results", type=FILE, metavar="FILE", help=f"Rewrite this Markdown file's part on {part}.")
+    import click
 
 
 def made() -> dict[str, str]:

@@ -44,9 +44,7 @@ LEAST_WORLDS, MOST_WORLDS = 10, 100_000
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="With --controls: try the stop rule on the recorded spaces of this folder too.",
 )
-@click.option(
-    "--results", type=click.Path(path_type=Path, dir_okay=False), help="With --controls: keep the figures in this file."
-)
+@click.option("--results", type=options.FILE, help="With --controls: keep the figures in this file.")
 @options.profile_options
 @options.wait_option
 @options.store_option

@@ -3,12 +3,13 @@
 A server evaluates a polynomial for every request, by one call from Python for a batch of n. A call costs t0, whatever
 is in it, and a request t1: f(n) = n / (t0 + n t1). While t0 dwarfs n t1, twice the batch is twice the throughput, and
 each lap doubles both; then f bends at 1 / t1, which is what the FMA units allow (the roofline; Williams, Waterman and
-Patterson, Communications of the ACM 52, 2009). A core that works out of order hides some of a batch's arithmetic behind
-the next call: on a Zen 4 all of 64 requests' and a fifth of a call from then on, which no law says beforehand. A call
-took 0.5 us and a request of degree 32 half a nanosecond: ten doublings apart. Two limits are known: the ceiling,
-measured before lap 1 by loops that have nothing to do with the kernel; and the endpoint, measured in every lap's own
-rounds: the kernel itself without calls from Python, so that no batch can exceed it. At degree 32 the kernel takes a
-tenth longer than its multiplications alone, for loads, stores and turns of its loops.
+Patterson, Communications of the ACM 52, 2009). Some of a batch's arithmetic may pass behind a call: on a Zen 4 up to 64
+requests cost nothing beside theirs, and larger batches up to a quarter of a call less than the law says, for which
+overlapping by a core that works out of order is the likely reason; it was not measured. A call took 0.5 us and a
+request of degree 32 half a nanosecond: ten doublings apart. Two limits are known: the ceiling, measured before lap 1 by
+loops that have nothing to do with the kernel; and the endpoint, measured in every lap's own rounds: the kernel itself
+without calls from Python, so that no batch can exceed it. At degree 32 the kernel takes a tenth longer than its
+multiplications alone, for loads, stores and turns of its loops.
 """
 
 from __future__ import annotations

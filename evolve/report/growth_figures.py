@@ -61,8 +61,8 @@ def growth_picture(loops: Sequence[Grown], life_s: float) -> Picture | None:
         return None
     drawing = Drawing()
     ends_s, tops = ends(shown, life_s), [math.inf]
-    for loop in sorted(shown, key=lambda one: -one.factor.estimate):
-        tops.append(_life_line(drawing, loop, ends_s, tops[-1]))
+    for loop, line in life_lines(shown, ends_s):
+        tops.append(_life_line(drawing, loop, line, tops[-1]))
     drawing.figure.add_hline(y=1, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.figure.add_vline(x=life_s, line={"color": GREY, "width": 1.5, "dash": "dot"})
     drawing.legend.append(Mark("dash", GREY, "no laps at all, and the life that the table is about"))
@@ -96,8 +96,14 @@ def front_picture(loops: Sequence[Grown]) -> Picture | None:
     return drawing.picture("fronts", caption, 460)
 
 
-def lives(loop: Grown, ends_s: tuple[float, float]) -> list[AllIn]:
-    """The most that lives of a loop do a second, from the shortest to the longest."""
+def life_lines(loops: Sequence[Grown], ends_s: tuple[float, float]) -> list[tuple[Grown, list[AllIn]]]:
+    """Loops with the most that lives of theirs do a second, the line that ends highest first."""
+    found = [(loop, _lives(loop, ends_s)) for loop in loops]
+    return sorted(found, key=lambda pair: -pair[1][-1].rate.estimate)
+
+
+def _lives(loop: Grown, ends_s: tuple[float, float]) -> list[AllIn]:
+    """From the shortest to the longest."""
     # corners, where a further lap begins to be worth while, would be cut off between two points of the grid
     corners_s = [pays_from_s(loop.stages), *(stage.spent_s * 1.001 for stage in loop.stages)]
     inside_s = [end for end in corners_s if ends_s[0] < end < ends_s[1]]
@@ -105,9 +111,8 @@ def lives(loop: Grown, ends_s: tuple[float, float]) -> list[AllIn]:
     return [all_in(loop.stages, end) for end in sorted([*lives_s, *inside_s])]
 
 
-def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float], above: float) -> float:
+def _life_line(drawing: Drawing, loop: Grown, found: Sequence[AllIn], above: float) -> float:
     """One loop's line with its name at the end, below the line where the next one above is near; returns its height."""
-    found = lives(loop, ends_s)
     colour, dash = look(loop)
     name = _name(loop)
     trace = go.Scatter(
@@ -124,7 +129,7 @@ def _life_line(drawing: Drawing, loop: Grown, ends_s: tuple[float, float], above
     top = found[-1].rate.estimate
     drawing.add(trace, Mark("line" if dash == "solid" else "dash", colour, f"{name}, {factor(top)} in the long run"))
     drawing.figure.add_annotation(
-        x=math.log10(ends_s[1]),  # on a logarithmic axis texts are given in exponents
+        x=math.log10(found[-1].life_s),  # on a logarithmic axis texts are given in exponents
         y=math.log10(top),
         text=escaped(name),
         xanchor="right",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Told = Mapping[str, Any]
 
-_STANDINGS = ("loop", "laps", "in", "now", "this lap", "left", "forecasts that held", "rho", "eta xi", "verdict")
+_STANDINGS = ("loop", "laps", "wall time", "now", "last lap", "left", "forecasts that held", "rho", "eta xi", "verdict")
 
 
 def markdown(loops: Sequence[Grown], told: Sequence[Told], machine: Machine, life_s: float) -> str:
@@ -97,18 +97,18 @@ def _loop(told: Told) -> str:
     said = [
         ("asked", " ".join(f"--{name} {value}" for name, value in _options(told))),
         ("ceiling", ceiling(told)),
-        ("where gains of this ratio add up to", asymptote(told["verdict"])),
+        ("asymptote", asymptote(told["verdict"])),
         *(("verdict", reason) for reason in reasons(told["verdict"])),
         *(notes(told)),
     ]
     lines = "\n".join(f"- {label}: {text}" for label, text in said if text)
     title = f"## {told['kind']} ({_key(told)})"
-    what = f"{WHAT.get(told['kind'], told['kind'])[:1].upper()}{WHAT.get(told['kind'], told['kind'])[1:]}."
+    what = WHAT.get(told["kind"], "")
     table = markdown_table([cell.lower() for cell in HEADER], lap_rows(told))
-    return together([title, what, table, figures, lines])
+    return together([title, f"{what[:1].upper()}{what[1:]}." if what else "", table, figures, lines])
 
 
 def _options(told: Told) -> Iterator[tuple[str, object]]:
     yield "laps", told["laps_asked"]
     yield "seed", told["seed"]
-    yield from sorted(told["options"].items())
+    yield from sorted((name.replace("_", "-"), value) for name, value in told["options"].items() if value != "")

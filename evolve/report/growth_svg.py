@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from evolve.errors import EvolveError
-from evolve.report.drawing import BLUE, GREEN, GREY, ORANGE, PINK, RED, TEAL, VIOLET
 from evolve.report.growth import life
-from evolve.report.growth_figures import ends, lives, look, times
+from evolve.report.growth_figures import ends, life_lines, look, times
 from evolve.report.page import write_page
 from evolve.report.quantities import factor
 from evolve.report.sketch import INK, LINE, Axis, Plane, Sketch
@@ -20,20 +20,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 960, 480
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 52, 770, 428
-_LOOKS = {
-    BLUE: "blue",
-    GREEN: "green",
-    GREY: "grey",
-    ORANGE: "orange",
-    PINK: "pink",
-    RED: "red",
-    TEAL: "teal",
-    VIOLET: "violet",
-}
 _STYLE = (
     "polyline{fill:none;stroke-width:2}.dash{stroke-dasharray:6 4}"
     f".mark{{stroke:{INK};stroke-dasharray:2 3;stroke-width:1.5}}"
-    + "".join(f"polyline.{name}{{stroke:{colour}}}text.{name}{{fill:{colour}}}" for colour, name in _LOOKS.items())
 )
 _TITLE = "Growth, all in: verified work a second of lives that first make laps, over lives without laps"
 
@@ -62,16 +51,25 @@ def picture(loops: Sequence[Grown], life_s: float) -> str:
     if not shown:
         raise EvolveError("there is no growth to draw: no loop has a lap", "leave out --picture")
     ends_s = ends(shown, life_s)
-    lines = {loop.loop.id: lives(loop, ends_s) for loop in shown}
-    top = max(line[-1].rate.estimate for line in lines.values())
+    lines = life_lines(shown, ends_s)
+    top = lines[0][1][-1].rate.estimate
     sketch = Sketch(Plane(Axis(*ends_s, _LEFT, _RIGHT), Axis(0.9, max(1.2, top) * 1.3, _BOTTOM, _TOP)))
     _axes(sketch, ends_s, life_s)
-    for loop in shown:
-        colour, dash = look(loop)
-        points = [sketch.plane.at(one.life_s, one.rate.estimate) for one in lines[loop.loop.id]]
-        sketch.curve(points, _LOOKS[colour] + (" dash" if dash == "dash" else ""))
-    _names(sketch, sorted(shown, key=lambda loop: -lines[loop.loop.id][-1].rate.estimate), lines)
-    return sketch.document(_TITLE, _STYLE, WIDTH, HEIGHT)
+    for loop, line in lines:
+        points = [sketch.plane.at(one.life_s, one.rate.estimate) for one in line]
+        sketch.curve(points, f"{_kind(loop)} {look(loop)[1]}")
+    _names(sketch, lines)
+    return sketch.document(_TITLE, _STYLE + "".join(map(_colours, shown)), WIDTH, HEIGHT)
+
+
+def _kind(loop: Grown) -> str:
+    """What the file calls a loop's colour."""
+    return f"of-{loop.loop.kind}"
+
+
+def _colours(loop: Grown) -> str:
+    colour, _ = look(loop)
+    return f"polyline.{_kind(loop)}{{stroke:{colour}}}text.{_kind(loop)}{{fill:{colour}}}"
 
 
 def _axes(sketch: Sketch, ends_s: tuple[float, float], life_s: float) -> None:
@@ -90,11 +88,10 @@ def _axes(sketch: Sketch, ends_s: tuple[float, float], life_s: float) -> None:
     sketch.words(_RIGHT + 8, _TOP - 8, "in the long run")
 
 
-def _names(sketch: Sketch, loops: Sequence[Grown], lines: dict[str, list[AllIn]]) -> None:
+def _names(sketch: Sketch, lines: Sequence[tuple[Grown, list[AllIn]]]) -> None:
     """Behind the ends of the lines, the highest first, none on another."""
-    last = -float("inf")
-    for loop in loops:
-        top = lines[loop.loop.id][-1].rate.estimate
+    last = -math.inf
+    for loop, line in lines:
+        top = line[-1].rate.estimate
         last = max(sketch.plane.y.at(top) + 4, last + LINE)
-        name = f"{loop.loop.kind} {factor(top)}, {loop.verdict}"
-        sketch.words(_RIGHT + 8, last, name, look=_LOOKS[look(loop)[0]])
+        sketch.words(_RIGHT + 8, last, f"{loop.loop.kind} {factor(top)}, {loop.verdict}", look=_kind(loop))

@@ -13,7 +13,7 @@ from benchmarks.inference import Estimate
 from evolve.report import growth as words
 from evolve.report.growth_figures import front_picture, growth_picture
 from evolve.report.growth_page import page
-from evolve.store import Lap, LoopSpec, Machine, open_store
+from evolve.store import Lap, LoopSpec, Machine
 from evolve.tracker.growth import all_in, grown, newest, pays_from_s, stages
 
 HOUR_S = 3600.0
@@ -160,12 +160,6 @@ def test_what_is_left_is_what_the_ceiling_leaves_or_what_the_lap_found():
 
 
 # ---- loops of a store
-
-
-@pytest.fixture
-def store(url):
-    with open_store(url, create=True) as opened:
-        yield opened
 
 
 @pytest.fixture

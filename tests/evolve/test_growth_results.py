@@ -11,17 +11,11 @@ from planted_laps import MACHINE, batching, plant_loop
 from evolve.errors import EvolveError
 from evolve.report import growth_svg
 from evolve.report.growth_results import markdown
-from evolve.store import LoopSpec, Machine, open_store
+from evolve.store import LoopSpec, Machine
 from evolve.tracker.growth import grown
 from evolve.tracker.turns import turns
 
 DAY_S = 86400.0
-
-
-@pytest.fixture
-def store(url):
-    with open_store(url, create=True) as opened:
-        yield opened
 
 
 @pytest.fixture

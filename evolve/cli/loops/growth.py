@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evolve.cli import options, suites
+from evolve.cli import options
 from evolve.cli.loops.starting import no_report_option, report_option
 from evolve.cli.options import Output
 from evolve.errors import UsageError
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 )
 @report_option
 @no_report_option
-@suites.results_option("these loops, which must be of one machine")
-@click.option("--picture", type=suites.FILE, metavar="FILE", help="Draw it as an SVG file, as for a README.")
+@options.results_option("these loops, which must be of one machine")
+@click.option("--picture", type=options.FILE, metavar="FILE", help="Draw it as an SVG file, as for a README.")
 @options.store_option
 @options.json_option
 @options.quiet_option
