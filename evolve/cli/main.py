@@ -6,6 +6,7 @@ import errno
 import importlib
 import os
 import sys
+import tempfile
 import traceback
 from typing import TYPE_CHECKING
 
@@ -136,6 +137,11 @@ def _told_by_system(error: BaseException) -> str:
         return f"{error.strerror}{where}: {_REMEDIES[error.errno]}"
     if isinstance(error, MemoryError):
         return "out of memory: take a smaller --size"
+    if isinstance(error, OSError) and str(error).startswith("AF_UNIX path"):
+        # the kernel allows 107 bytes for a socket's path; the fork server makes one among temporary files
+        return (
+            f"the folder of temporary files has too long a path ({tempfile.gettempdir()}): set TMPDIR to a shorter one"
+        )
     what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return f"unexpected {what}: a fault of evolve; EVOLVE_DEBUG=1 shows where"
 

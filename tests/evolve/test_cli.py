@@ -162,6 +162,7 @@ def test_an_unreadable_store_is_reported_and_left_alone(evolve, url):
             "Read-only file system (/a/b): set EVOLVE_CACHE and EVOLVE_STORE",
         ),
         (MemoryError(), 1, "evolve: out of memory: take a smaller --size"),
+        (OSError("AF_UNIX path too long"), 1, "set TMPDIR to a shorter one"),
         (ValueError("one\ntwo"), 1, "unexpected ValueError: one two: a fault of evolve; EVOLVE_DEBUG=1 shows where"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
