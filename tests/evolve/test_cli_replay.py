@@ -199,6 +199,8 @@ def test_ctrl_c_ends_all_workers(slope, tmp_path):
     """The workers hold the pipe's other end: it is at its end once they are gone."""
     slow = strategy(tmp_path, "print('began', flush=True); __import__('time').sleep(3600)")
     script = (
+        # a shell's background jobs are deaf to Ctrl-C, and so would be what they start
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import evolve.replay.games as games; games.cores = lambda: 2\n"
         "from evolve.cli.main import main\n"
         "if __name__ == '__main__': main()\n"
