@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from evolve.store import Store
 
 _HEADER = ("RUN", "EVALS", "TIME", "OVER PLAIN", "OVER BEST RIVAL", "OF BOUND", "LIMIT")
+_FOUND_S = 2.0
+"""What takes less was not run, but found finished."""
 
 Told = dict[str, Any]
 
@@ -59,9 +62,10 @@ def _completed(
     store: Store, standards: Sequence[Standard], terms: Admission, output: Output
 ) -> tuple[list[Told], dict[str, str]]:
     """Summaries of the runs, and why others failed: one that fails must not cost the night."""
-    told, failures = [], {}
+    told, failures, pace = [], {}, _Pace()
     for number, standard in enumerate(standards, 1):
-        output.note(f"run {number} of {len(standards)}: {standard.name}, {standard.budget}")
+        left = pace.left(len(standards) - number + 1)
+        output.note(f"run {number} of {len(standards)}: {standard.name}, {standard.budget}{left}")
         try:
             told.append(_one(store, standard, terms, output))
         except (Interrupted, NoisyMachineError):
@@ -69,6 +73,26 @@ def _completed(
         except EvolveError as error:
             failures[standard.name] = str(error)
     return told, failures
+
+
+class _Pace:
+    """How long runs take here: proving and publishing come on top of a search's share, and take longer for some."""
+
+    def __init__(self) -> None:
+        self._last_s = monotonic()
+        self._taken_s: list[float] = []
+
+    def left(self, runs: int) -> str:
+        """Said before a run: how long it and those after it will take; "" before the first."""
+        now_s = monotonic()
+        if now_s - self._last_s > _FOUND_S:
+            self._taken_s.append(now_s - self._last_s)
+        self._last_s = now_s
+        if not self._taken_s:
+            return ""
+        from evolve.report.quantities import clock
+
+        return f"; some {clock(runs * sum(self._taken_s) / len(self._taken_s))} to go, at the pace so far"
 
 
 def _one(store: Store, standard: Standard, terms: Admission, output: Output) -> Told:

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from evolve.cli import options
 from evolve.cli.options import Output
 from evolve.errors import UsageError
+
+_ANY_COMMAND = {"anyway", "wait", "store", "as_json", "quiet", "isa", "cores"}
+_HEEDED = {"with_all", "budget", "name", "threads", "no_report", *_ANY_COMMAND}
+"""What ``--all`` heeds; it writes no report of each run, so that --no-report changes nothing."""
 
 
 @options.command("run", "evolve run matmul --size 512 --budget 2m")
@@ -68,7 +73,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     if with_all:
         from evolve.cli.library import run_all
 
-        _refuse_other(kernel, asked)
+        _refuse_other(kernel)
         terms = options.admission(wait=wait, anyway=anyway, is_quiet=quiet)
         run_all(asked["budget"], asked["name"], asked["threads"], terms, Output(as_json, quiet, store))
         return
@@ -95,8 +100,13 @@ def command(  # noqa: PLR0913 - one parameter an option
         show_end(facts, run.id, output, report, with_report=not no_report)
 
 
-def _refuse_other(kernel: str | None, asked: dict[str, Any]) -> None:
-    """Problems of ``--all`` are fixed, so that one machine's table can be held against another's."""
-    given = [f"--{name}" for name in ("size", "dtype", "seed") if asked[name] is not None]
-    if kernel or given:
+def _refuse_other(kernel: str | None) -> None:
+    """Problems and search of ``--all`` are fixed, so that one machine's table can be held against another's."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in _HEEDED and context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
         raise UsageError(f"--all has problems of its own: leave out {kernel or ' '.join(given)}")

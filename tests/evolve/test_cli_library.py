@@ -1,11 +1,13 @@
 """``evolve run --all``: every kernel in turn, what was interrupted goes on, what fails costs no other."""
 
+import functools
 import json
 
 import pytest
 
 from evolve import standard
 from evolve.budget import Budget
+from evolve.cli import library as library_command
 from evolve.errors import EvolveError, Interrupted, UsageError
 from evolve.store import open_store
 from evolve.store.testing import new_run
@@ -40,6 +42,15 @@ def test_all_kernels_share_a_budget(evolve, library):
     assert "run 2 of 3: all-6m-two, 120s" in told
 
 
+def test_the_time_to_go_is_told_by_those_that_were_run(evolve, library, monkeypatch):
+    taken_s = iter((0.0, 0.1, 100.1, 100.5))  # the first is run in 100 s, the second was finished
+    monkeypatch.setattr(library_command, "monotonic", functools.partial(next, taken_s))
+    told = evolve("run", "--all", "--budget", "6m")[2]
+    assert "run 1 of 3: all-6m-one, 120s\n" in told
+    assert "run 2 of 3: all-6m-two, 120s; some 3m 20s to go, at the pace so far\n" in told
+    assert "run 3 of 3: all-6m-three, 120s; some 1m 40s to go, at the pace so far\n" in told
+
+
 def test_a_name_begins_the_names_of_the_runs(evolve, library):
     assert evolve("run", "--all", "--budget", "6m", "--name", "tuesday")[0] == 0
     assert library[0][0][0] == "tuesday-one"
@@ -67,6 +78,8 @@ def test_who_interrupts_it_stops_it(evolve, library):
         (("run",), "KERNEL is missing"),
         (("run", "triad", "--all"), "leave out triad"),
         (("run", "--all", "--size", "8", "--dtype", "float32"), "leave out --size --dtype"),
+        (("run", "--all", "--strategy", "random", "--max-error", "1e-6"), "leave out --strategy --max-error"),
+        (("run", "--all", "--cold"), "leave out --cold"),
         (("run", "--all", "--budget", "300evals"), "shares out time"),
         (("run", "--all", "--budget", "59s"), "take 1m or more"),
         (("run", "--all", "--budget", "soon"), "budget 'soon'"),
