@@ -45,7 +45,7 @@ def list_(*, store: str | None, as_json: bool, quiet: bool) -> None:
     with options.opened(store) as facts:
         own, candidates = exported(facts)["champions"], [*map(_plain, facts.candidates())]
     told = [*own, *candidates]
-    rows = [_row(one, "" if one in own else "candidate, not measured here") for one in told]
+    rows = [_row(one, "" if one in own else "imported, a candidate") for one in told]
     output.result({"schema": 1, "champions": own, "candidates": candidates}, _table(rows))
     output.next("evolve wisdom export FILE" if own else "evolve run matmul")
 

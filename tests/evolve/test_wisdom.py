@@ -313,7 +313,7 @@ def test_the_commands_carry_it_over(evolve, url, store, elsewhere, tmp_path):
     publish(store, (3000,), unroll=4)
     code, shown, _ = evolve("wisdom", "list")
     own, imported = shown.splitlines()[1:]
-    assert (code, "3000" in own, "candidate, not measured here" in imported) == (0, True, True)
+    assert (code, "3000" in own, "imported, a candidate" in imported) == (0, True, True)
     code, shown, _ = evolve("wisdom", "list", "--json")
     assert {name: len(value) for name, value in json.loads(shown).items() if name != "schema"} == {
         "champions": 1,
