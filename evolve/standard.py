@@ -110,21 +110,24 @@ STANDARD = (
 
 
 def shared(budget: Budget, prefix: str, threads: int = 1) -> tuple[Standard, ...]:
-    """The same problems with equal shares of a budget, under names of their own.
+    """The same problems, under names of their own, with shares of a budget in proportion to their own budgets.
 
     Raises:
-        UsageError: the budget counts evaluations, or leaves less than ``LEAST_SHARE_S`` for each.
+        UsageError: the budget counts evaluations, or leaves less than ``LEAST_SHARE_S`` for one of them.
     """
     if budget.seconds is None:
         raise UsageError(f"--all shares out time, and {budget.text} is none", "write 8h or 90m")
     standards = wanted((), threads)
-    share_s = budget.seconds / len(standards)
-    if share_s < LEAST_SHARE_S:
-        least = math.ceil(len(standards) * LEAST_SHARE_S / 60)
-        raise UsageError(
-            f"{budget.text} are {share_s:.0f} s for each of {len(standards)} problems", f"take {least}m or more"
-        )
-    return tuple(replace(one, name=one.name.replace("bench", prefix, 1), budget=f"{share_s:.0f}s") for one in standards)
+    own_s = [one.request.budget.seconds or 0.0 for one in standards]
+    scale = budget.seconds / sum(own_s)
+    if scale * min(own_s) < LEAST_SHARE_S:
+        least = math.ceil(LEAST_SHARE_S / min(own_s) * sum(own_s) / 60)
+        shortest = f"{scale * min(own_s):.0f} s for some of {len(standards)} problems"
+        raise UsageError(f"{budget.text} leave {shortest}", f"take {least}m or more")
+    return tuple(
+        replace(one, name=one.name.replace("bench", prefix, 1), budget=f"{scale * share_s:.0f}s")
+        for one, share_s in zip(standards, own_s, strict=True)
+    )
 
 
 def wanted(names: Collection[str], threads: int = 1) -> tuple[Standard, ...]:

@@ -96,6 +96,11 @@ def test_shares_are_of_the_standard_problems():
     shared = standard.shared(Budget.parse("8h"), "night")
     assert [one.kernel for one in shared] == [one.kernel for one in standard.STANDARD]
     assert sum(one.request.budget.seconds for one in shared) == pytest.approx(8 * 3600, rel=0.01)
+    shares = {
+        one.request.budget.seconds / own.request.budget.seconds
+        for one, own in zip(shared, standard.STANDARD, strict=True)
+    }
+    assert max(shares) == pytest.approx(min(shares), rel=0.01)
     with pytest.raises(UsageError, match="take"):
         standard.shared(Budget.parse("1m"), "night")
 
