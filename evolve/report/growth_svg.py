@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from evolve.errors import EvolveError
@@ -59,7 +60,7 @@ def picture(loops: Sequence[Grown], life_s: float) -> str:
         points = [sketch.plane.at(one.life_s, one.rate.estimate) for one in line]
         sketch.curve(points, f"{_kind(loop)} {look(loop)[1]}")
     _names(sketch, lines)
-    return sketch.document(_TITLE, _STYLE + "".join(map(_colours, shown)), WIDTH, HEIGHT)
+    return sketch.document(_TITLE, _STYLE + "".join(dict.fromkeys(map(_colours, shown))), WIDTH, HEIGHT)
 
 
 def _kind(loop: Grown) -> str:
@@ -90,8 +91,9 @@ def _axes(sketch: Sketch, ends_s: tuple[float, float], life_s: float) -> None:
 
 def _names(sketch: Sketch, lines: Sequence[tuple[Grown, list[AllIn]]]) -> None:
     """Behind the ends of the lines, the highest first, none on another."""
-    last = -math.inf
+    last, kinds = -math.inf, Counter(loop.loop.kind for loop, _ in lines)
     for loop, line in lines:
         top = line[-1].rate.estimate
         last = max(sketch.plane.y.at(top) + 4, last + LINE)
-        sketch.words(_RIGHT + 8, last, f"{loop.loop.kind} {factor(top)}, {loop.verdict}", look=_kind(loop))
+        name = loop.loop.kind if kinds[loop.loop.kind] == 1 else loop.loop.name or loop.loop.id
+        sketch.words(_RIGHT + 8, last, f"{name} {factor(top)}, {loop.verdict}", look=_kind(loop))

@@ -128,6 +128,8 @@ def test_names_stand_apart_in_the_order_of_the_lines_with_their_verdicts(both):
     twins = [replace(both[1], loop=replace(both[1].loop, id=f"twin-{k}")) for k in range(3)]
     named = [one for one in _drawn([both[0], *twins])["text"] if "CAPPED" in one.text or "UNDECIDED" in one.text]
     assert named[0].text.startswith("batching")
+    # loops of one kind are told apart
+    assert [one.text.split()[0] for one in named[1:]] == [twin.loop.name or twin.loop.id for twin in twins]
     heights = [float(one.get("y")) for one in named]
     assert len(heights) == 4
     assert all(b - a >= 12 for a, b in pairwise(heights))
