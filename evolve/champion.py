@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from benchmarks.inference import Estimate, exponential
 from benchmarks.outcome import Measured
+from benchmarks.race import LEAST_GAIN
 
 if TYPE_CHECKING:
     from evolve.store import Checkpoint, Individual
-
-LEAST_GAIN = 0.005  # ln units: eight compiles of one source differ by -0.3 to +0.9 %
 
 
 @dataclass(frozen=True)

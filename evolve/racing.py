@@ -33,9 +33,9 @@ SPACE = Space(
         integer("least_rounds", range(6, 17, 2), "before them only what is far behind is dropped"),
         integer(
             "hopeless_percent",
-            (101, 102, 103, 104, 106, 108, 110, 115, 120, 125, 130, 140, 150, 175, 200),
+            (101, 102, 103, 104, 105, 106, 108, 110, 115, 120, 125, 130, 140, 150, 175, 200),
             "of the incumbent's time, beyond which two rounds are enough",
-            default=125,
+            default=105,
         ),
         integer(
             "ruinous_percent",

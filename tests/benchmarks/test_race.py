@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 
 from benchmarks import race as race_module
-from benchmarks.race import LONG_S, MOST_LOOPS, RETAKES, SAMPLE_S, Rules, is_decided, loops_for, race, warm_up
+from benchmarks.race import (
+    LEAST_GAIN,
+    LONG_S,
+    MOST_LOOPS,
+    RETAKES,
+    SAMPLE_S,
+    Rules,
+    is_decided,
+    loops_for,
+    race,
+    warm_up,
+)
 
 RULES = Rules()
-FASTER, SLOWER, RUINOUS = math.log(1.05), -math.log(1.05), -math.log(4)
+FASTER, SLOWER, RUINOUS = math.log(1.05), -math.log(1.04), -math.log(4)
 
 
 def decided_after(ratios, rules=RULES):
@@ -27,6 +38,7 @@ def decided_after(ratios, rules=RULES):
         ([SLOWER] * 40, 6),
         ([math.log(1.5)] * 40, 6),
         ([FASTER] * 40, 30),
+        ([LEAST_GAIN / 2, 0.0] * 20, 6),
         ([RUINOUS / 2, FASTER] + [FASTER] * 40, 30),
         ([0.010, -0.012] * 20, 16),
         ([0.012, -0.010] * 20, 30),
@@ -38,6 +50,7 @@ def decided_after(ratios, rules=RULES):
         "surely slower",
         "clearly faster",
         "small gains take all rounds",
+        "no gain that counts",
         "a bad start is forgiven",
         "no gain in sight after half",
         "a hair faster",

@@ -102,7 +102,9 @@ def test_what_is_not_counted_is_called_before_and_sets_nothing_right():
         side.sample(1)
 
 
-@pytest.mark.parametrize(("call_s", "calls"), [(1e-6, MOST_UNCOUNTED), (0.25e-3, 4), (2e-3, 1), (LONG_S, 0), (1.0, 0)])
+@pytest.mark.parametrize(
+    ("call_s", "calls"), [(1e-6, MOST_UNCOUNTED), (0.25e-3, 4), (1.5e-3, 1), (LONG_S, 0), (1.0, 0)]
+)
 def test_short_calls_are_hot_after_some_and_long_ones_by_themselves(call_s, calls):
     assert uncounted(call_s) == calls
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import race as racing
-from benchmarks.race import Rules, race
-from evolve.champion import LEAST_GAIN
+from benchmarks.race import LEAST_GAIN, Rules, race
 from evolve.loops.policy.replay import (
     FALSE,
     GAINS,
@@ -63,7 +62,7 @@ EXACT = Trace((1e-3,) * MOST_ROUNDS, (1e-3,) * MOST_ROUNDS)
 
 @pytest.mark.parametrize(
     ("speedup", "rounds", "is_taken"),
-    [(1 / 4, 1, False), (1 / 1.3, 2, False), (1 / 1.05, 6, False), (1.05, 30, True), (1.5, 6, True), (1.0, 30, False)],
+    [(1 / 4, 1, False), (1 / 1.3, 2, False), (1 / 1.03, 6, False), (1.05, 30, True), (1.5, 6, True), (1.0, 6, False)],
 )
 def test_without_noise_a_race_is_what_its_rules_say(speedup, rounds, is_taken):
     made = decision(EXACT, math.log(speedup), Rules())
@@ -228,10 +227,16 @@ def test_the_floor_is_what_each_ratio_needs_in_this_noise():
     assert known.fewest_s(SURE) > known.fewest_s(NARROW)
 
 
-@pytest.mark.parametrize(("speedup", "rounds"), [(1 / 2, 1), (2.0, 6), (1.0, 30), (1.0001, 30)])
-def test_a_loser_may_leave_at_once_a_winner_needs_an_interval_and_equals_all_rounds(speedup, rounds):
+@pytest.mark.parametrize(("speedup", "rounds"), [(1 / 2, 1), (2.0, 6), (1.003, 30), (1.002, 30)])
+def test_a_loser_may_leave_at_once_a_winner_needs_an_interval_and_what_may_count_all_rounds(speedup, rounds):
     (known,) = world(0, 0.01, [speedup], problems=1)
     assert known.fewest_s(NARROW) == pytest.approx(rounds * 1e-3 * (1 + 1 / speedup))
+
+
+def test_equals_need_no_more_rounds_than_tell_them_from_a_gain_that_counts():
+    (quiet,), (noisy,) = (world(0, noise, [1.0], problems=1) for noise in (LEAST_GAIN / 10, LEAST_GAIN))
+    assert quiet.fewest_s(NARROW) == pytest.approx(2e-3)
+    assert quiet.fewest_s(NARROW) < noisy.fewest_s(NARROW) < noisy.fewest_s(SURE) < 30 * 2e-3
 
 
 def test_raw_seconds_are_kept_once_for_lengths_that_share_them():

@@ -42,7 +42,7 @@ def spec(**options):
 def test_the_default_policy_is_the_hand_set_one():
     assert rules_of(HAND_SET) == Rules()
     assert changes(HAND_SET) == "as set by hand"
-    assert changes(SPACE.schedule(hopeless_percent=110)) == "hopeless_percent 125 -> 110"
+    assert changes(SPACE.schedule(hopeless_percent=110)) == "hopeless_percent 105 -> 110"
 
 
 def test_every_policy_keeps_the_limits():

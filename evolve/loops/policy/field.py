@@ -18,9 +18,8 @@ import numpy as np
 from benchmarks.harness import Built, Harness, Incumbent
 from benchmarks.inference import Estimate, across_sessions
 from benchmarks.outcome import Impossible, Measured, Noisy, Outcome, TimedOut
-from benchmarks.race import Rules
+from benchmarks.race import LEAST_GAIN, Rules
 from benchmarks.trials.cost import sampled_s
-from evolve.champion import LEAST_GAIN
 from evolve.errors import EvolveError
 from evolve.loops.policy.replay import Candidate, Trace
 from evolve.loops.protocol import LapFailedError

@@ -22,8 +22,7 @@ import numpy as np
 
 from benchmarks.inference import log_ratios, sign_test_interval
 from benchmarks.noise import robust_sd
-from benchmarks.race import Rules, is_decided, loops_for
-from evolve.champion import LEAST_GAIN
+from benchmarks.race import LEAST_GAIN, Rules, is_decided, loops_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +122,8 @@ class Recorded:
         rules, noise = Rules(), self.noise
 
         def rounds(ratio: float) -> int:
-            enough = math.ceil((z * noise / ratio) ** 2) if ratio else rules.most_rounds
+            apart = max(ratio, LEAST_GAIN - ratio)  # from no gain at all, or from one that counts
+            enough = math.ceil((z * noise / apart) ** 2)
             return min(max(enough, rules.least_rounds if ratio > 0 else 1), rules.most_rounds)
 
         return sum(one.sampled_s([rounds(one.ratio)] * 2, rules.sample_s) for one in self.candidates)

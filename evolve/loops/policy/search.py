@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.inference import Estimate, launches_estimate
-from benchmarks.race import Rules
-from evolve.champion import LEAST_GAIN
+from benchmarks.race import LEAST_GAIN, Rules
 from evolve.loops.policy.replay import mistakes, spent
 from evolve.racing import SPACE, rules_of
 from evolve.search import make
