@@ -33,6 +33,8 @@ MOST_CONTENDED = 0.25
 MOST_FLOOR = 0.05  # of a call, for the call itself: of what is left, a gain is made to look smaller than it is
 STEAL_VISIBLE_S = 0.2
 """Ticks of 10 ms on every core tell of no shorter race."""
+RECENT_S = 0.1
+"""So old may a look be that stands before a race: the one behind the race before it, with a proof between."""
 
 DISTURBANCES = ("contended", "steal", "clock", "memory", "incumbent")
 """Flags that cast doubt on a race; others describe it."""
@@ -67,13 +69,21 @@ class Watch:
     clocks_hz: deque[float] = field(default_factory=_memory)
     copies_bytes_per_s: deque[float] = field(default_factory=_memory)
     _arrays: list[NDArray[np.uint8]] = field(default_factory=list)
+    _latest: Look | None = None
 
     def look(self) -> Look:
         """Some 5 ms."""
         found = Look(core_clock_hz(CLOCK_REPEATS), self._copy_bytes_per_s(), tuple(core_ticks()), now_ns())
         self.clocks_hz.append(found.clock_hz)
         self.copies_bytes_per_s.append(found.memory_bytes_per_s)
+        self._latest = found
         return found
+
+    def recent(self) -> Look:
+        """The latest look where it is of just now, else another."""
+        if self._latest is None or now_ns() - self._latest.at_ns > RECENT_S * 1e9:
+            return self.look()
+        return self._latest
 
     def _copy_bytes_per_s(self) -> float:
         if not self._arrays:  # written, or they were all the one page of zeros

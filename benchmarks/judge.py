@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.conditions import disturbances
 from benchmarks.inference import Estimate, log_ratios, median_estimate
 from benchmarks.outcome import Impossible, Measured, Noisy, Outcome, Samples
-from benchmarks.race import Rules
+from benchmarks.race import LEAST_GAIN, Rules
 
 _MUCH = math.log(1.1)
 _RUINOUS = math.log(Rules.ruinous)
@@ -65,11 +65,14 @@ def with_known_incumbent(samples: Samples, known_s: float) -> Samples:
 
 
 def would_win(outcome: Outcome) -> bool:
-    """Whether it is a gain, as far as the race tells, or claims one that is no matter of noise.
+    """Whether it is a gain that counts, as far as the race tells, or claims one that is no matter of noise.
 
     A forger may have lost the race in truth, after two rounds, or strew in a lost one: its interval then says nothing.
     """
-    return isinstance(outcome, Measured) and (outcome.low > 0 or outcome.log_ratio > _MUCH)
+    if not isinstance(outcome, Measured):
+        return False
+    is_gain = outcome.low > 0 and outcome.log_ratio > LEAST_GAIN
+    return is_gain or outcome.log_ratio > _MUCH
 
 
 def is_doubtful(outcome: Outcome, rules: Rules) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.inference import log_ratios, sign_test_interval
 from benchmarks.outcome import Retake
-from benchmarks.timing import now_ns
+from benchmarks.timing import HEATING_S, now_ns
 
 SAMPLE_S = 200e-6  # shorter samples drown in the clock's own cost and in interrupts
 MOST_LOOPS = 100_000
@@ -118,13 +118,16 @@ def loops_for(call_s: float, sample_s: float = SAMPLE_S) -> int:
 
 
 def warm_up(sides: Sequence[Sampler]) -> float:
-    """Run each until two samples agree within 2 %, ``WARM_S`` at most; returns the shortest seconds a call."""
+    """Run each until two samples agree within 2 %, ``WARM_S`` at most; returns the shortest seconds a call.
+
+    A call of ``HEATING_S`` is warm behind itself.
+    """
     return min(_warm(side) for side in sides)
 
 
 def _warm(side: Sampler) -> float:
     start, before = now_ns(), side.sample(1)
-    while before < WARM_S:
+    while before < HEATING_S:
         now = side.sample(loops_for(before))
         if abs(now - before) <= 0.02 * before or now_ns() - start > WARM_S * 1e9:
             return min(now, before)

@@ -29,7 +29,7 @@ WOKEN_S = 0.02
 
 SHORT_S = 25e-6
 """Calls shorter than this are driven by compiled code where they can be."""
-UNCOUNTED_S, MOST_UNCOUNTED, LONG_S = 1e-3, 8, 2e-3
+UNCOUNTED_S, MOST_UNCOUNTED, HEATING_S = 1e-3, 8, 2e-3
 
 
 def others_ns() -> int:
@@ -180,10 +180,10 @@ def uncounted(call_s: float) -> int:
     """Calls before each sample of calls on hot caches, for what the contestant before left there is not what is hot.
 
     A softmax of 4 MiB took 458, 340, 299, 261, 232, 217 us after others' 64 MiB, and 204 us from then on. A call of
-    ``LONG_S`` has brought all caches to its own state before it is well under way: matmuls of 2 to 5 ms took 0.3 to
+    ``HEATING_S`` has brought all caches to its own state before it is well under way: matmuls of 2 to 5 ms took 0.3 to
     0.7 % longer behind one another than behind themselves, both sides alike.
     """
-    return 0 if call_s >= LONG_S else min(MOST_UNCOUNTED, math.ceil(UNCOUNTED_S / max(call_s, 1e-9)))
+    return 0 if call_s >= HEATING_S else min(MOST_UNCOUNTED, math.ceil(UNCOUNTED_S / max(call_s, 1e-9)))
 
 
 class StaleError(Exception):

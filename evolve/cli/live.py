@@ -15,7 +15,7 @@ from evolve.errors import Interrupted
 from evolve.live import PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from evolve.live.figures import Figures
@@ -73,8 +73,10 @@ def command(  # noqa: PLR0913 - one parameter an option
         if not is_reading:
             _make(facts, wanted, _making(output, wait=wait, anyway=anyway))
         found = figures_of(facts, wanted, is_quick=quick)
+        parts = {one.part: figures_of(facts, [one], is_quick=quick) for one in wanted if results}
     output.result(found.as_dict(), live.text(found))
-    _write(found, results, output)
+    if results:
+        _write(parts, results, output)
 
 
 def _check(budget: str | None) -> None:
@@ -114,13 +116,14 @@ def _make(store: Store, wanted: Sequence[Lineup], making: Making) -> None:
         raise
 
 
-def _write(found: Figures, results: Path | None, output: Output) -> None:
+def _write(parts: Mapping[str, Figures], results: Path, output: Output) -> None:
     from evolve.report import live
     from evolve.report.parts import put
 
-    if results:
-        put(results, live.markdown(found, _made()))
-        output.note(f"results  {results}")
+    for part, found in parts.items():
+        if not found.left_out:
+            put(results, live.markdown(found, part, _made()))
+    output.note(f"results  {results}")
 
 
 def _made() -> dict[str, str]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     Row = tuple[str, ...]
 
-TITLE = "# The search, live"
+TITLES = {
+    "throughput": "# The search, live: evaluations a second",
+    "speed": "# The search, live: sooner than by luck",
+    "warm": "# The search, live: warm starts",
+}
+"""Of the parts of ``benchmarks/RESULTS.md``."""
 LEAST_PER_S = {"matmul": 5.0, "triad": 8.0}
 """Evaluations a second that are asked for, by kernel: triad stands for what is light."""
 LEAST_BUSY, MOST_ENGINE, MOST_BYTES, LEAST_SOONER = 0.9, 0.05, 2000.0, 3.0
@@ -52,22 +57,22 @@ def _warm_text(warm: Warm) -> Iterator[str]:
     yield table(_WARM, warm_rows(warm))
 
 
-def markdown(figures: Figures, made: Mapping[str, str]) -> str:
-    """The part of ``benchmarks/RESULTS.md``.
+def markdown(figures: Figures, part: str, made: Mapping[str, str]) -> str:
+    """A part of ``benchmarks/RESULTS.md``.
 
     Args:
-        figures: what came out.
+        figures: what came out, of this part alone.
+        part: one of ``evolve.live.PARTS``.
         made: how: the date, the machine, versions of packages.
     """
     paragraphs = [
         quick_note(figures),
         how(),
         *_tables(figures),
-        "\n".join(f"- left out: {line}" for line in figures.left_out),
         f"With {made['versions']}, on {made['machine']}.",
     ]
     origin = f"Read on {made['date']} with evolve-kernels {__version__}"
-    return part_of(TITLE, origin, "python -m benchmarks.suites.search", paragraphs)
+    return part_of(TITLES[part], origin, f"python -m benchmarks.suites.search --only {part}", paragraphs)
 
 
 def _tables(figures: Figures) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections import deque
 import numpy as np
 import pytest
 
+from benchmarks import conditions as conditions_module
 from benchmarks.conditions import LEAST_BANDWIDTH, LEAST_CLOCK, Look, Watch, disturbances
 from benchmarks.judge import SLOWED, condemned, is_doubtful, judged, with_known_incumbent, would_win
 from benchmarks.outcome import Conditions, Impossible, Measured, Noisy, Retake, Samples
@@ -77,8 +78,8 @@ def test_a_gain_over_an_incumbent_that_was_slowed_down_is_doubted_however_clear(
     assert is_doubtful(outcome, RULES) is is_expected
 
 
-@pytest.mark.parametrize(("speedup", "wins"), [(1.05, True), (1.0, False), (0.9, False)])
-def test_a_gain_wins_where_its_interval_is_above_nothing(speedup, wins):
+@pytest.mark.parametrize(("speedup", "wins"), [(1.05, True), (1.004, False), (1.0, False), (0.9, False)])
+def test_a_gain_wins_where_it_counts_and_its_interval_is_above_nothing(speedup, wins):
     outcome = judged(samples(speedup), 0.0, 0.0)
     assert would_win(outcome) is wins
     assert outcome.log_ratio == pytest.approx(math.log(speedup), abs=0.001)
@@ -127,3 +128,12 @@ def test_looks_at_this_machine_are_remembered():
     assert list(watch.clocks_hz) == [one.clock_hz for one in found]
     assert list(watch.copies_bytes_per_s) == [one.memory_bytes_per_s for one in found]
     assert min(*watch.clocks_hz, *watch.copies_bytes_per_s) > 1e8
+
+
+def test_a_look_of_just_now_is_as_good_as_another(monkeypatch):
+    watch = Watch()
+    first = watch.recent()
+    assert watch.recent() is first
+    monkeypatch.setattr(conditions_module, "RECENT_S", 0.0)
+    assert watch.recent().at_ns > first.at_ns
+    assert len(watch.clocks_hz) == 2

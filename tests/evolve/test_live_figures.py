@@ -198,8 +198,8 @@ def test_the_part_of_the_file_holds_every_table(store, plant):
     for one in (*groups["genetic"], *groups["random"]):
         plant(one, [(1.0 + one.seed, 0.5), (9.0, 0.4)])
     figures = figures_of(store, [lineup], is_quick=True)
-    told = report.markdown(figures, {"date": "2026-01-01", "machine": "a CPU", "versions": "numba 1"})
-    assert told.startswith(report.TITLE)
+    told = report.markdown(figures, "speed", {"date": "2026-01-01", "machine": "a CPU", "versions": "numba 1"})
+    assert told.startswith(report.TITLES["speed"])
     assert "nothing here is to be quoted" in told
     assert "| genetic | 9.00 s [" in told
     assert "speed: matmul 64x64x64 float64, random" in told
