@@ -46,6 +46,8 @@ class Progress:
         history: best speedup so far, one value an evaluation.
         policy: what the caches hold when a call begins.
         prospect: how it stands to luck, and what is still to be expected; None before there is anything to say.
+        best_now: the incumbent's speedup by the races that it won since ``best`` was measured; None where that is its
+            own.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Progress:
     history: tuple[float, ...]
     policy: str = "hot"
     prospect: Prospect | None = None
+    best_now: float | None = None
 
     @classmethod
     def before(cls, spec: RunSpec, stage: str, doing: str) -> Progress:

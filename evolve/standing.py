@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from evolve.progress import Progress
@@ -38,8 +39,10 @@ def standing(session: Session, stage: str, doing: str) -> Progress:
 
 def _of_the_best(session: Session) -> dict[str, Any]:
     time_s, bound, stored = session.title.time_s, session.around.bound, session.store.bound(session.run.id)
+    is_measured = session.title.speedup is not None or session.title.individual is None
     work = session.task.definition.work(session.run.size, session.run.dtype)
     return {
+        "best_now": None if is_measured else math.exp(session.title.fitness),
         "best_time_s": time_s,
         "flop_per_s": work.flop / time_s if time_s else None,
         "bytes_per_s": work.moved_bytes / time_s if time_s else None,

@@ -129,10 +129,15 @@ def line(progress: Progress) -> str:
     if progress.evaluations:
         parts.append(f"{progress.evaluations} evaluated")
     if progress.best is not None:
-        parts.append(f"best {speedup(progress.best.as_dict())}")
+        parts.append(f"best {speedup(progress.best.as_dict())}{_by_now(progress)}")
     if progress.bound_fraction is not None:
         parts.append(f"{percent(progress.bound_fraction)} of the bound")
     return f"{parts[0]} {', '.join([*parts[1:], doing(progress)])}"
+
+
+def _by_now(progress: Progress) -> str:
+    """What the races since the last measurement say: where the plain loop is slow, that one is long ago."""
+    return f", by now about {factor(progress.best_now)}" if progress.best_now else ""
 
 
 def doing(progress: Progress) -> str:
@@ -196,7 +201,7 @@ def _best(progress: Progress) -> Text | None:
     if progress.best is None:
         return None
     best = Text(speedup(progress.best.as_dict()), style="bold green")
-    best.append(" the plain loop", style="not bold default")
+    best.append(_by_now(progress) or " the plain loop", style="not bold default")
     if progress.best_time_s is not None:
         best.append(f"   {seconds(progress.best_time_s)} a call", style="not bold default")
     return best

@@ -143,6 +143,13 @@ def test_an_open_interval_is_said_to_be_open():
     assert "inf" not in terminal.line(few)
 
 
+def test_a_holder_that_was_never_raced_against_the_plain_loop_has_a_figure_from_the_races_since():
+    since = dataclasses.replace(START, best_now=25.2)
+    assert "best 24.3x [24.0, 24.6], by now about 25.2x, 94 % of the bound" in terminal.line(since)
+    assert "24.3x [24.0, 24.6], by now about 25.2x   4.86 ms a call" in _drawn(since)
+    assert "by now" not in terminal.line(START)
+
+
 def test_view_is_redrawn_at_most_five_times_a_second_but_for_a_new_stage():
     clock, screen = Clock(), Screen()
     with Live(console=Console(file=screen, width=80), auto_refresh=False) as live:
