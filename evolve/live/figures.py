@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evolve.live.lineup import Group, Lineup
     from evolve.store import Run, Store
 
-SCHEMA = 1
+SCHEMA = 2
 NEAR_BEST = 0.95
 """Of the speed of the best champion known: who has it is there."""
 NEAR_COLD = 0.98
@@ -31,7 +31,7 @@ NEAR_COLD = 0.98
 
 
 @dataclass(frozen=True)
-class Engine:
+class Pace:
     """How runs of a group spent their time.
 
     Attributes:
@@ -176,14 +176,14 @@ class Figures:
     """All of them; a part whose runs are not all there is left out.
 
     Attributes:
-        engines: one a group.
+        paces: one a group.
         speed: None where it is left out.
         warm: None where it is left out.
         left_out: one line for each part, and why.
         is_quick: problems so small that nothing is to be quoted.
     """
 
-    engines: list[Engine] = field(default_factory=list)
+    paces: list[Pace] = field(default_factory=list)
     speed: Speed | None = None
     warm: Warm | None = None
     left_out: list[str] = field(default_factory=list)
@@ -194,7 +194,7 @@ class Figures:
         return {
             "schema": SCHEMA,
             "is_quick": self.is_quick,
-            "engines": [engine.as_dict() for engine in self.engines],
+            "paces": [pace.as_dict() for pace in self.paces],
             "speed": self.speed.as_dict() if self.speed else None,
             "warm": self.warm.as_dict() if self.warm else None,
             "left_out": self.left_out,
@@ -222,8 +222,8 @@ def _add(found: Figures, store: Store, lineup: Lineup) -> None:
         found.speed = speed_of(lineup, courses)
     if lineup.part == "warm":
         found.warm = warm_of(lineup, courses)
-    found.engines += [
-        engine_of(store, lineup.part, group, own) for group, own in zip(lineup.groups, courses, strict=True)
+    found.paces += [
+        pace_of(store, lineup.part, group, own) for group, own in zip(lineup.groups, courses, strict=True)
     ]
 
 
@@ -238,12 +238,12 @@ def _courses(store: Store, group: Group) -> list[Course]:
 # ---- how time was spent
 
 
-def engine_of(store: Store, part: str, group: Group, courses: Sequence[Course]) -> Engine:
+def pace_of(store: Store, part: str, group: Group, courses: Sequence[Course]) -> Pace:
     """How the runs of a group spent their time."""
     runs, first = [course.run for course in courses], group.runs[0]
     phases = [store.phases(run.id) for run in runs]
     busy = [share for run in runs if (share := _busy(store, run)) is not None]
-    return Engine(
+    return Pace(
         part=part,
         problem=first.problem,
         label=group.label,

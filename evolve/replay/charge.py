@@ -167,7 +167,7 @@ def _space(path: Path, _changed_ns: int) -> Space:
 
 
 @functools.cache
-def engine_of(manifest: str) -> Engine | None:
+def engine_from(manifest: str) -> Engine | None:
     """The engine that a manifest describes, compiled; None for the usual one.
 
     Raises:
@@ -199,7 +199,7 @@ def attempts(space: Space, searching: Searching, seed: int) -> Iterator[Attempt]
 
 def _attempt(space: Space, searching: Searching, rng: np.random.Generator, budget: int) -> Attempt:
     landscape = space.landscape
-    engine = engine_of(searching.engine)
+    engine = engine_from(searching.engine)
     strategy = make("genetic", landscape.space, rng, settings=searching.settings, engine=engine)
     watched = _Watched(strategy, landscape)
     play(landscape, lambda _space, _rng: watched, budget, rng)

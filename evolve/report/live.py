@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from benchmarks.inference import Estimate
-    from evolve.live.figures import Engine, Figures, Speed, Start, Warm, Way
+    from evolve.live.figures import Figures, Pace, Speed, Start, Warm, Way
 
     Row = tuple[str, ...]
 
@@ -28,7 +28,7 @@ LEAST_PER_S = {"matmul": 5.0, "triad": 8.0}
 """Evaluations a second that are asked for, by kernel: triad stands for what is light."""
 LEAST_BUSY, MOST_ENGINE, MOST_BYTES, LEAST_SOONER = 0.9, 0.05, 2000.0, 3.0
 
-_ENGINE = ("runs", "budget", "evaluations", "a second", "cores busy building", "search", "engine", "store, bytes each")
+_PACE = ("runs", "budget", "evaluations", "a second", "cores busy building", "search", "engine", "store, bytes each")
 _SPEED = ("strategy", "time", "evaluations", "arrived")
 _WARM = ("begins at", "time", "evaluations", "arrived", "sooner", "fewer evaluations", "its champion over the cold one")
 _BARS = ("what", "asked", "measured", "holds")
@@ -37,8 +37,8 @@ _BARS = ("what", "asked", "measured", "holds")
 def text(figures: Figures) -> str:
     """All tables, and what was asked of them."""
     parts = [
-        table(_BARS, bars(figures)) if figures.engines else "",
-        table(_ENGINE, map(engine_row, figures.engines)) if figures.engines else "",
+        table(_BARS, bars(figures)) if figures.paces else "",
+        table(_PACE, map(pace_row, figures.paces)) if figures.paces else "",
         *(_speed_text(figures.speed) if figures.speed else ()),
         *(_warm_text(figures.warm) if figures.warm else ()),
         omissions(figures.left_out),
@@ -76,7 +76,7 @@ def markdown(figures: Figures, part: str, made: Mapping[str, str]) -> str:
 
 
 def _tables(figures: Figures) -> Iterator[str]:
-    if figures.engines:
+    if figures.paces:
         yield "## What was asked"
         yield markdown_table(_BARS, bars(figures))
     if figures.speed:
@@ -87,10 +87,10 @@ def _tables(figures: Figures) -> Iterator[str]:
         yield "## Warm starts"
         yield said_of_warm(figures.warm)
         yield markdown_table(_WARM, warm_rows(figures.warm))
-    if figures.engines:
+    if figures.paces:
         yield "## Where the time goes"
         yield how_time_is_counted()
-        yield markdown_table(_ENGINE, map(engine_row, figures.engines))
+        yield markdown_table(_PACE, map(pace_row, figures.paces))
 
 
 def quick_note(figures: Figures) -> str:
@@ -124,9 +124,9 @@ def how_time_is_counted() -> str:
 
 def bars(figures: Figures) -> Iterator[Row]:
     """What was asked, what was measured, and whether it holds by the estimate."""
-    for engine in figures.engines:
-        if engine.part == "throughput":
-            yield from _engine_bars(engine)
+    for pace in figures.paces:
+        if pace.part == "throughput":
+            yield from _pace_bars(pace)
     if figures.speed:
         asked = f"at least {factor(LEAST_SOONER)}"
         what = f"{figures.speed.problem}: sooner at {percent(NEAR_BEST)} of the best than random draws"
@@ -137,10 +137,10 @@ def bars(figures: Figures) -> Iterator[Row]:
         yield f"{start.way.label}: sooner by a start there", "measured", at_most(start, start.sooner), ""
 
 
-def _engine_bars(engine: Engine) -> Iterator[Row]:
-    least = LEAST_PER_S[engine.problem.partition(" ")[0]]
-    per_s, busy, share, stored = engine.per_s, engine.busy, engine.engine, engine.stored_bytes
-    what = engine.problem
+def _pace_bars(pace: Pace) -> Iterator[Row]:
+    least = LEAST_PER_S[pace.problem.partition(" ")[0]]
+    per_s, busy, share, stored = pace.per_s, pace.busy, pace.engine, pace.stored_bytes
+    what = pace.problem
     yield (
         f"{what}: evaluations a second",
         f"at least {number(least)}",
@@ -159,13 +159,13 @@ def _engine_bars(engine: Engine) -> Iterator[Row]:
 # ---- rows
 
 
-def engine_row(engine: Engine) -> Row:
+def pace_row(pace: Pace) -> Row:
     """How a group's runs spent their time."""
-    label = "" if engine.label == engine.problem else f", {engine.label}"
+    label = "" if pace.label == pace.problem else f", {pace.label}"
     return (
-        *(f"{engine.part}: {engine.problem}{label}", engine.budget, number(engine.evaluations)),
-        *(interval(engine.per_s, number), interval(engine.busy, percent) if engine.busy else ""),
-        *(interval(engine.search, percent), interval(engine.engine, percent), interval(engine.stored_bytes, number)),
+        *(f"{pace.part}: {pace.problem}{label}", pace.budget, number(pace.evaluations)),
+        *(interval(pace.per_s, number), interval(pace.busy, percent) if pace.busy else ""),
+        *(interval(pace.search, percent), interval(pace.engine, percent), interval(pace.stored_bytes, number)),
     )
 
 

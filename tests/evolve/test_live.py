@@ -187,8 +187,8 @@ def test_the_command_makes_its_runs_once_and_writes_what_they_say(tmp_path, url,
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)
     assert told["left_out"] == []
-    assert [len(told["engines"]), len(told["speed"]["strategies"]), told["warm"]] == [4, 2, None]
-    assert all(0 < engine["busy"]["estimate"] <= 1.05 for engine in told["engines"])
+    assert [len(told["paces"]), len(told["speed"]["strategies"]), told["warm"]] == [4, 2, None]
+    assert all(0 < pace["busy"]["estimate"] <= 1.05 for pace in told["paces"])
     written = results.read_text()
     assert [title in written for title in report.TITLES.values()] == [True, True, False]
     again = subprocess.run([*line, "--read"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -155,11 +155,11 @@ def test_time_is_shared_out_and_what_was_asked_is_held_against_it(store, plant):
     for one, seconds in zip(*group.values(), (0.9, 3.6), strict=True):
         plant(one, [(seconds * k / 10, 0.5) for k in range(1, 11)])
     figures = figures_of(store, [_lineup("throughput", group)])
-    [engine] = figures.engines
-    assert engine.per_s.estimate == pytest.approx(50 / 9)
-    assert (engine.busy.estimate, engine.search.estimate, engine.engine.estimate) == pytest.approx((0.75, 0.025, 0.1))
+    [pace] = figures.paces
+    assert pace.per_s.estimate == pytest.approx(50 / 9)
+    assert (pace.busy.estimate, pace.search.estimate, pace.engine.estimate) == pytest.approx((0.75, 0.025, 0.1))
     assert [row[-1] for row in report.bars(figures)] == ["yes", "NO", "NO", "yes"]
-    assert engine.stored_bytes.estimate < report.MOST_BYTES
+    assert pace.stored_bytes.estimate < report.MOST_BYTES
 
 
 def test_raw_samples_do_not_count_as_what_an_evaluation_takes(store, plant):
@@ -179,7 +179,7 @@ def test_a_part_whose_runs_are_not_all_there_is_left_out_and_said(store, plant):
     lineup, groups = _speed()
     plant(groups["genetic"][0], [(1.0, 0.5)])
     figures = figures_of(store, [lineup])
-    assert (figures.speed, figures.engines) == (None, [])
+    assert (figures.speed, figures.paces) == (None, [])
     [line] = figures.left_out
     assert "speed: 3 runs are missing" in line
     assert groups["random"][0].name in line
