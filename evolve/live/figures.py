@@ -222,9 +222,7 @@ def _add(found: Figures, store: Store, lineup: Lineup) -> None:
         found.speed = speed_of(lineup, courses)
     if lineup.part == "warm":
         found.warm = warm_of(lineup, courses)
-    found.paces += [
-        pace_of(store, lineup.part, group, own) for group, own in zip(lineup.groups, courses, strict=True)
-    ]
+    found.paces += [pace_of(store, lineup.part, group, own) for group, own in zip(lineup.groups, courses, strict=True)]
 
 
 def _courses(store: Store, group: Group) -> list[Course]:
