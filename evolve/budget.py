@@ -11,6 +11,7 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"(?:\d+(?:\.\d+)?[smh])+")
 _EVALUATIONS = re.compile(r"(\d+)evals?")
 _Number = TypeVar("_Number", int, float)
+_COUNT = re.compile(r"\d+(?:\.\d+)?")
 _FORMS = "write 90s, 5m, 1h30m or 300evals"
 
 
@@ -44,6 +45,10 @@ class Budget:
         if plain.lstrip("+-").replace(".", "", 1).isdigit():
             raise ValueError(f"budget {text!r} has no unit: {_FORMS}")
         raise ValueError(f"budget {text!r} is no length of time and no count of evaluations: {_FORMS}")
+
+    def times(self, factor: int) -> Budget:
+        """So many times as much."""
+        return Budget.parse(_COUNT.sub(lambda count: f"{factor * float(count[0]):.15g}", self.text))
 
     def fraction(self, elapsed_s: float, evaluations: int) -> float:
         """The share that is used up: 1 or more when it is over."""

@@ -29,7 +29,7 @@ PROGRAM = "python -m benchmarks.suites.search"
 @options.command("search", f"{PROGRAM} --only speed --seeds 5 --results benchmarks/RESULTS.md")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="This part; may be given again. [default: all]")
 @click.option("--seeds", type=click.IntRange(1), help="Runs of each. [default: 3, of speed 5]")
-@click.option("--budget", help="Of each run: 5m or 300evals. [default: 10m, of warm 3m]")
+@click.option("--budget", help="Of each run: 5m or 300evals. [default: 10m, speed 5m, warm 3m]")
 @click.option("--name", default="live", show_default=True, help="Begins the runs' names: another makes all anew.")
 @click.option("--quick", is_flag=True, help="Small problems: to see that it works, not to be quoted.")
 @click.option("--read", "is_reading", is_flag=True, help="Make no runs, only read those that are there.")

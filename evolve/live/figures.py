@@ -102,7 +102,7 @@ class Speed:
 
     Attributes:
         problem: what both evolve.
-        budget: of each run.
+        budget: of each run of the search.
         best_s: seconds a call of the best champion of all these runs.
         ours: the way of the search to ``NEAR_BEST`` of it.
         random: that of random draws.

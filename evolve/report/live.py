@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evolve import __version__
 from evolve.live.figures import NEAR_BEST, NEAR_COLD
+from evolve.live.lineup import PATIENCE
 from evolve.report.parts import part_of
 from evolve.report.quantities import factor, number, percent, seconds
 from evolve.report.text import facts, markdown_table, omissions, paragraph, table, together, yes_or_no
@@ -196,9 +197,9 @@ def at_most(start: Start, gain: Estimate) -> str:
 def said_of_speed(speed: Speed) -> str:
     """What the search's advantage over random draws is."""
     return (
-        f"{speed.problem}, {speed.budget} a run: until {percent(NEAR_BEST)} of the speed of the best champion of all "
-        f"these runs ({seconds(speed.best_s)} a call). The search is there {bounded(speed)} sooner, with "
-        f"{interval(speed.fewer, factor)} fewer evaluations."
+        f"{speed.problem}, {speed.budget} a run and {PATIENCE} times that for random draws: until {percent(NEAR_BEST)} "
+        f"of the speed of the best champion of all these runs ({seconds(speed.best_s)} a call). The search is there "
+        f"{bounded(speed)} sooner, with {interval(speed.fewer, factor)} fewer evaluations."
     )
 
 

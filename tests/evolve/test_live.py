@@ -15,6 +15,7 @@ import pytest
 from planted_live import BASELINE_S, ONE, Planter, store_of_here
 
 import kernels
+from evolve.budget import Budget
 from evolve.cli import live as command
 from evolve.errors import EvolveError, Interrupted, UsageError
 from evolve.live import PARTS, make
@@ -58,7 +59,15 @@ def test_groups_that_are_held_against_each_other_have_the_same_seeds_and_take_tu
     assert [(one.strategy, one.seed) for one in speed.runs] == [
         (strategy, seed) for seed in (1, 2, 3) for strategy in ("genetic", "random")
     ]
-    assert len({one.request.budget for one in speed.runs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("4m", "12m"), ("1h30m", "3h90m"), ("0.5h", "1.5h"), ("8evals", "24evals")]
+)
+def test_random_draws_have_the_time_to_arrive_as_well(ours, theirs):
+    [speed] = lineups(["speed"], Terms(budget=ours))
+    assert [group.runs[0].budget for group in speed.groups] == [ours, theirs]
+    assert speed.groups[1].runs[0].request.budget == Budget.parse(theirs)
 
 
 def test_sources_are_made_before_those_that_begin_there():
