@@ -117,8 +117,8 @@ class Breeder:
         mutated, drawn = rows.copy(), np.asarray(self._rng.random(rows.shape))
         for gene, steps in enumerate(self._steps):
             at = np.flatnonzero(changes[:, gene])
-            below = steps[rows[at, gene]] < drawn[at, gene][:, None]
-            mutated[at, gene] = np.minimum(below.sum(axis=1), len(steps) - 1)
+            reached = steps[rows[at, gene]] >= drawn[at, gene][:, None]
+            mutated[at, gene] = reached.argmax(axis=1)
         return mutated
 
     def _changes(self, may: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -150,8 +150,9 @@ def _cumulative(parameter: Parameter, leaps: float) -> NDArray[np.float64]:
     if count == 1:
         return np.ones((1, 1))
     anywhere = (1 - np.eye(count)) / (count - 1)
-    chances = (1 - leaps) * _small_steps(parameter) + leaps * anywhere
-    return np.cumsum(chances, axis=1)
+    sums = np.cumsum((1 - leaps) * _small_steps(parameter) + leaps * anywhere, axis=1)
+    sums[:, -1] = 1.0  # rounded it may be less, and a draw between the two would reach no value
+    return sums
 
 
 def _small_steps(parameter: Parameter) -> NDArray[np.float64]:

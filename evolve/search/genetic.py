@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from deap import base, tools
 from threadpoolctl import threadpool_limits
 
 from evolve.engine import USUAL
-from evolve.search.alphabet import Alphabet
+from evolve.search.alphabet import Alphabet, firsts
 from evolve.search.archive import Archive
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 _LEAST_LESSONS = 6
 _NEWS = 4, 1 / 12
 """Length scales are learned anew once so many outcomes, or this share of all, have come."""
+_CLUTCH = 1 << 13
+"""Children that are bred at a time: what is worked out of them stays in the caches."""
 _LITTER = 1 << 19
-"""Children that are bred at a time, and thinned before the next ones are: a million at once would take over 1 GB."""
+"""Children that are thinned before the next ones are bred: a million at once would take over 1 GB."""
 _DEFAULTS = Settings()
 
 
@@ -204,30 +207,29 @@ class Genetic(Novel):
 
     def _brood(self, count: int) -> Brood:
         """Neighbours of the best, children of all, and strangers; some of them are known or twins."""
-        settings = self.settings
         population = self.archive.rows[self.survivors]
-        mutants, crosses = round(count * settings.mutants), round(count * settings.crosses)
-        return joined(
-            [
-                self._breeder.neighbours(population, range(min(settings.near, len(population)))),
-                self._breeder.mutants(population, self._winners(mutants)),
-                self._breeder.crosses(population, self._winners(crosses), self._winners(crosses)),
-                self._breeder.strangers(count - mutants - crosses),
-            ]
-        )
+        near = self._breeder.neighbours(population, range(min(self.settings.near, len(population))))
+        clutches = (self._clutch(population, size) for size in _shares(count, _CLUTCH))
+        return joined([near, *itertools.chain.from_iterable(clutches)])
+
+    def _clutch(self, population: Rows, count: int) -> Iterator[Brood]:
+        """Mutants, crosses and strangers."""
+        mutants, crosses = round(count * self.settings.mutants), round(count * self.settings.crosses)
+        yield self._breeder.mutants(population, self._winners(mutants))
+        yield self._breeder.crosses(population, self._winners(crosses), self._winners(crosses))
+        yield self._breeder.strangers(count - mutants - crosses)
 
     def _winners(self, count: int) -> NDArray[np.int64]:
         """Places of winners of tournaments: the population stands in order, so the least of those drawn wins."""
         drawn = self.rng.integers(len(self.survivors), size=(count, self.settings.tournament))
-        winners: NDArray[np.int64] = drawn.min(axis=1)
-        return winners
+        return functools.reduce(np.minimum, drawn.T)
 
     def _untried(self, brood: Brood) -> Brood:
         keys = self._alphabet.keys(brood.rows)
+        distinct = firsts(keys)
         pending = self._alphabet.keys(self._alphabet.rows(self._pending))
-        is_new = np.zeros(len(keys), dtype=bool)
-        is_new[np.unique(keys, return_index=True)[1]] = True
-        return brood.taken(is_new & ~self.archive.known(keys) & ~np.isin(keys, pending))
+        is_new = ~self.archive.known(keys[distinct]) & ~np.isin(keys[distinct], pending)
+        return brood.taken(np.sort(distinct[is_new]))
 
     def _proposal(self, brood: Brood, place: int) -> Proposal:
         places = (int(self.survivors[k]) for k in brood.parents[place].tolist() if k != NOBODY)
@@ -264,8 +266,8 @@ class Genetic(Novel):
         """Untried children, of very many those of whom most is expected; a litter is forgotten before the next one."""
         children, self.looked_at = self.settings.children, 0
         litters: list[Brood] = []
-        for share in np.array_split(np.arange(children), max(1, math.ceil(children / _LITTER))):
-            litter = self._untried(self._brood(len(share)))
+        for size in _shares(children, _LITTER):
+            litter = self._untried(self._brood(size))
             litters.append(litter.taken(promising(self._surrogate, litter.rows)))
             self.looked_at += len(litter)
         return litters[0] if len(litters) == 1 else self._untried(joined(litters))
@@ -292,3 +294,8 @@ class Genetic(Novel):
         else:
             chosen = of_every_age(len(others), count)
         return np.concatenate([best, others[chosen]])
+
+
+def _shares(count: int, most: int) -> list[int]:
+    """Sizes of as few even parts as keep within ``most``."""
+    return [len(part) for part in np.array_split(np.arange(count), max(1, math.ceil(count / most)))]

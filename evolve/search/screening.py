@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evolve.search.lessons import greatest
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -50,7 +52,7 @@ def promising(surrogate: Surrogate, rows: Rows) -> NDArray[np.int64]:
     if len(rows) <= _MOST_EXACT:
         return np.arange(len(rows))
     means = np.round(surrogate.mean(rows), 4)
-    return np.sort(np.argsort(-means, kind="stable")[:_MOST_EXACT])
+    return np.flatnonzero(greatest(means, _MOST_EXACT))
 
 
 def log_improvement(mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float) -> NDArray[np.float64]:

@@ -60,7 +60,7 @@ HELD_OUT = (
 """Of each three, two whose calls take around a millisecond, as most problems' do, and one whose calls take a few
 microseconds: only there the length of a sample is anybody's to choose."""
 
-POLICIES, RACES, CANDIDATES, TURNS = 128, 24, 16, 2
+POLICIES, RACES, CANDIDATES, TURNS = 128, 24, 16, 6
 """Tried a lap; recorded of each problem a lap; met on each problem; turns of both policies, twice each."""
 _LIMITS = Limits(answers=100_000)
 """A child that is replaced in the midst of a turn would cost one of the policies half a second."""
