@@ -58,7 +58,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     Three parts: evaluations a second and where the time goes (throughput), time until near the best against random
     draws (speed), and what a start at the champion of another size, dtype or instruction set is worth (warm). All of it
-    takes some four hours. Every run has a name of its own in the store: an interrupted command goes on
+    takes three and a half hours. Every run has a name of its own in the store: an interrupted command goes on
     where it stopped, and what is finished is only read.
     """
     from evolve.live.figures import figures_of
