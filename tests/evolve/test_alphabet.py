@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evolve.genome import genome_of
-from evolve.search.alphabet import Alphabet
+from evolve.search.alphabet import Alphabet, firsts
 from evolve.search.archive import Archive
 from evolve.search.protocol import Result
 from evolve.search.testing import SYNTHETIC, TINY
@@ -63,6 +65,12 @@ def test_keys_tell_genomes_apart_and_never_change(space):
     keys = alphabet.keys(rows)
     assert len(set(keys.tolist())) == len(rows)
     assert (Alphabet(space).keys(rows[::-1]) == keys[::-1]).all()
+
+
+@given(st.lists(st.integers(0, 9)), st.sampled_from([0, 32, 60]))
+def test_of_equal_keys_the_first_is_kept_also_where_others_share_their_slot(drawn_keys, bits):
+    keys = np.array(drawn_keys, dtype=np.uint64) << np.uint64(bits)
+    assert sorted(firsts(keys).tolist()) == sorted({key: keys.tolist().index(key) for key in keys.tolist()}.values())
 
 
 def test_random_rows_are_legal_and_reach_every_value():
