@@ -45,7 +45,8 @@ class Plan:
         key: equal for schedules that run the same code with the same run-time values; "" without a source.
         source_hash: content hash of the code alone.
         reason: why there is no contestant.
-        characters: of the source with all that it needs; a build takes the longer, the more there are.
+        pieces: keys of the source and of all that it needs, each with its length in characters: the longer it is, the
+            longer it takes to compile.
     """
 
     schedule: Schedule
@@ -53,7 +54,7 @@ class Plan:
     key: str = ""
     source_hash: str = ""
     reason: str = ""
-    characters: int = 0
+    pieces: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Harness:
         self.cpus = sorted(os.sched_getaffinity(0))
         hidden = replace(self.task, seed=int.from_bytes(os.urandom(4)))  # nobody shall know the inputs beforehand
         place = Place(self.folder.path, hidden, tuple(self.task.definition.verify_sizes), limits=self.limits)
+        self._compiled = set[str]()
         self._builders = [Child(place) for _ in self.cpus]
         self._measurer = Child(self._measuring_place(hidden))
         self.baseline = of_baseline(self.folder, self.task)
@@ -141,8 +143,8 @@ class Harness:
             return Plan(schedule, None, reason=str(error))
         contestant = of_schedule(self.folder, source, schedule)
         key = f"{source.identity[:32]}{contestant.runtime}"
-        characters = sum(len(needed.text) for needed in source.closure().values())
-        return Plan(schedule, contestant, key, source.identity, characters=characters)
+        pieces = tuple((key, len(needed.text)) for key, needed in source.closure().items())
+        return Plan(schedule, contestant, key, source.identity, pieces=pieces)
 
     def build(self, plans: Sequence[Plan]) -> Iterator[Built]:
         """Compile on all cores and prove on awkward sizes; yields in the order of completion.
@@ -150,15 +152,26 @@ class Harness:
         What is built is loaded where it will be measured, while others are still being built.
         """
         yield from (Built(plan, failure=IllegalSchedule(plan.reason)) for plan in plans if plan.contestant is None)
-        # the longest first: one that is begun last has a core to itself while the others rest
-        todo = sorted((plan for plan in plans if plan.contestant), key=lambda plan: -plan.characters)
+        todo = self._longest_first([plan for plan in plans if plan.contestant])
         requests = [(plan, {"do": "build", "candidate": plan.contestant}) for plan in todo]
         with Ahead(self._measurer) as ahead:
             for plan, answer in share(self._builders, requests, self.limits.call_s):
                 failure = failure_of(answer) if "failed" in answer else None
                 if failure is None:
+                    self._compiled.update(key for key, _ in plan.pieces)
                     ahead.load(plan.contestant)
                 yield Built(plan, answer.get("build_s", 0.0), answer.get("verify_s", 0.0), failure)
+
+    def _longest_first(self, plans: Sequence[Plan]) -> list[Plan]:
+        """Plans by what is left to compile: one that is begun last has a core to itself while the others rest.
+
+        What one shares with another before it is compiled by then.
+        """
+        known, lengths = set(self._compiled), []
+        for plan in plans:
+            lengths.append(sum(length for key, length in plan.pieces if key not in known))
+            known.update(key for key, _ in plan.pieces)
+        return [plans[place] for place in sorted(range(len(plans)), key=lambda place: -lengths[place])]
 
     @property
     def children_cpu_s(self) -> float:

@@ -23,8 +23,8 @@ class Exhaustive(Novel):
 
     def following(self) -> Proposal | None:
         """The next schedule that nobody has tried."""
-        if self.space.default not in self.seen:
-            return Proposal(self.space.default, "default")
+        if (known := self.beginning()) is not None:
+            return known
         return next((Proposal(one, "enumerate") for one in self._left if one not in self.seen), None)
 
 

@@ -169,8 +169,8 @@ class Genetic(Novel):
 
     def _founding(self) -> Iterator[Proposal]:
         """The default and random schedules, until there are founders that work."""
-        if self.space.default not in self.seen:
-            yield Proposal(self.space.default, "default")
+        while (known := self.beginning()) is not None:
+            yield known
         while not len(self.survivors) or len(self.seen) < self.settings.founders:
             if (stranger := self.random_proposal()) is None:
                 return

@@ -105,6 +105,10 @@ class Novel(ABC):
     def following(self) -> Proposal | None:
         """The next proposal, of a schedule that is not in ``seen``; None if there is none to be found."""
 
+    def beginning(self) -> Proposal | None:
+        """Of what a search looks at first the next; None once it was all asked or told."""
+        return next((Proposal(one, "default") for one in self.space.beginnings if one not in self.seen), None)
+
     def untried_neighbours(self, schedule: Schedule) -> list[Schedule]:
         """What lies one small step away and was neither asked nor told."""
         return [near for near in self.space.neighbours(schedule) if near not in self.seen]

@@ -42,8 +42,8 @@ class Tpe(Novel):
 
     def following(self) -> Proposal | None:
         """What was suggested and is new."""
-        if self.space.default not in self.seen:
-            return Proposal(self.space.default, "default")
+        if (known := self.beginning()) is not None:
+            return known
         for _ in range(_MOST_SUGGESTIONS):
             trial = self._study.ask(self._kinds)
             schedule = self.space.canonical(trial.params)

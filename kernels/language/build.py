@@ -7,6 +7,7 @@ SHA-256 of its text cannot be stale. Numba keys its own cache by CPU, so a folde
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -167,15 +168,15 @@ class SourceFolder:
 
     def adopt(self, scratch: Path, handles: Iterable[Handle]) -> None:
         """Keep what another process compiled of some sources, of them alone; its scratch folder is empty then."""
-        adopt(scratch, self.path, {f"k{key}" for handle in handles for key in self._closure(handle)})
+        if any(scratch.iterdir()):
+            adopt(scratch, self.path, {f"k{key}" for handle in handles for key in self._closure(handle)})
 
     def _closure(self, handle: Handle) -> set[str]:
         """Keys of a source and of all that it needs, as its text names them."""
         found, ahead = set[str](), {handle.key}
         while ahead:
             found |= ahead
-            texts = [(self.path / f"k{key}.py").read_text(encoding="utf-8") for key in ahead]
-            ahead = {key for text in texts for key in _KEY.findall(text)} - found
+            ahead = {named for key in ahead for named in _named_in(self.path / f"k{key}.py")} - found
         return found.union(*map(self._closure, handle.pointers))
 
     def size_bytes(self) -> int:
@@ -226,6 +227,12 @@ def compiled_of(image: Image) -> Compiled | None:
     threads = image.facts["threads"]
     teams = (team(threads, others.pop().function),) if threads > 1 else ()
     return Compiled(entry.function, (*(one.address for one in others), *teams))
+
+
+@functools.lru_cache(4096)
+def _named_in(file: Path) -> frozenset[str]:
+    """Keys in the text of a source, which never changes."""
+    return frozenset(_KEY.findall(file.read_text(encoding="utf-8")))
 
 
 def _write_whole(file: Path, data: bytes) -> None:

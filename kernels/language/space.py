@@ -203,6 +203,11 @@ class Space:
             if isinstance(allowed, str) or not set(allowed) <= set(self.by_name[name].values):
                 raise ValueError(f"{parameter.name!r} needs {name} in {allowed!r}, which must be a tuple of its values")
 
+    @property
+    def beginnings(self) -> tuple[Schedule, ...]:
+        """What a search looks at first: the default, and beside a default from elsewhere the space's own."""
+        return tuple(dict.fromkeys((self.default, self._pinned)))
+
     def starting_at(self, schedule: Mapping[str, Value]) -> Space:
         """The same space with another default, which is where a search begins; draws from it are the same.
 

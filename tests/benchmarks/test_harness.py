@@ -169,6 +169,16 @@ def test_all_builders_have_their_share(harness):
     assert all(child.answered > earlier for child, earlier in zip(harness._builders, before, strict=True))
 
 
+def test_what_is_left_to_compile_decides_who_is_built_first(harness):
+    plan = honest(harness)
+    long, short, sharing, known = (
+        dataclasses.replace(plan, pieces=pieces)
+        for pieces in ((("a", 9),), (("b", 1),), (("a", 9), ("c", 2)), (("d", 99),))
+    )
+    harness._compiled.add("d")
+    assert harness._longest_first([known, short, long, sharing]) == [long, sharing, short, known]
+
+
 def test_an_abandoned_build_leaves_no_answer_behind(harness):
     plans = [planned(harness, deed="nan"), *[honest(harness, passes) for passes in (1, 2, 50)]]
     next(iter(harness.build(plans)))

@@ -278,6 +278,13 @@ def test_a_search_begins_where_its_user_wants_it_to():
     assert [p.operator for p in first] == ["default"] + 7 * ["control"]
 
 
+@pytest.mark.parametrize("name", ["genetic", "nsga2", "exhaustive"])
+def test_a_search_that_begins_elsewhere_looks_at_the_kernels_own_default_next(name):
+    start = SYNTHETIC.sample(generator(7))
+    asked = make(name, SYNTHETIC, generator(), 0.0, start).ask(2)
+    assert [p.schedule for p in asked] == [start, SYNTHETIC.default]
+
+
 def test_control_draws_are_the_generators_own_whatever_the_strategy():
     def control(name):
         strategy = make(name, SYNTHETIC, generator(3))

@@ -97,6 +97,7 @@ def test_sampling_is_a_function_of_the_seed(space, seed):
 def test_a_space_that_starts_elsewhere_is_the_same_space(space, seed, other):
     begun = space.starting_at(drawn(space, other))
     assert begun.default == drawn(space, other)
+    assert begun.beginnings == tuple(dict.fromkeys((begun.default, space.default)))
     assert drawn(begun, seed) == drawn(space, seed)
     assert begun.neighbours(begun.default) == space.neighbours(begun.default)
 
