@@ -9,11 +9,13 @@ from evolve.progress import Progress
 
 if TYPE_CHECKING:
     from evolve.session import Session
+    from evolve.store import Bound
 
 
 def standing(session: Session, stage: str, doing: str) -> Progress:
     """The progress of a session at this moment."""
     run, elapsed_s, evaluated = session.run, session.phases.elapsed_s, session.evaluated
+    bound = session.store.bound(run.id)
     return Progress(
         run=run.id,
         kernel=run.kernel,
@@ -32,13 +34,13 @@ def standing(session: Session, stage: str, doing: str) -> Progress:
         best=session.last_speedup,
         history=tuple(session.history),
         policy=run.policy,
-        prospect=session.prospects.of(session.individuals, session.store.bound(run.id), evaluated, run.batch_size),
-        **_of_the_best(session),
+        prospect=session.prospects.of(session.individuals, bound, evaluated, run.batch_size),
+        **_of_the_best(session, bound),
     )
 
 
-def _of_the_best(session: Session) -> dict[str, Any]:
-    time_s, bound, stored = session.title.time_s, session.around.bound, session.store.bound(session.run.id)
+def _of_the_best(session: Session, stored: Bound | None) -> dict[str, Any]:
+    time_s, bound = session.title.time_s, session.around.bound
     is_measured = session.title.speedup is not None or session.title.individual is None
     work = session.task.definition.work(session.run.size, session.run.dtype)
     return {

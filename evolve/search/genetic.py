@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from deap import base, tools
-from threadpoolctl import threadpool_limits
 
 from evolve.engine import USUAL
 from evolve.search.alphabet import Alphabet, firsts
 from evolve.search.archive import Archive
+from evolve.search.blas import one_thread
 from evolve.search.breeding import NOBODY, OPERATORS, Breeder, Brood, joined
 from evolve.search.embedding import Embedding
 from evolve.search.lessons import greatest, most_novel, of_every_age, to_weigh
@@ -201,7 +201,7 @@ class Genetic(Novel):
             return []
         learns = self.settings.screened and len(self.archive) >= _LEAST_LESSONS
         # one thread: matrices are small, a sum must not depend on the count of cores, and others may be building
-        with threadpool_limits(1, user_api="blas"):
+        with one_thread():
             brood, chosen = self._screened(n) if learns else self._drawn(n)
         return [self._proposal(brood, place) for place in chosen]
 

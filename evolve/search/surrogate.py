@@ -57,7 +57,7 @@ class Surrogate:
         alike = [*believed, _ALONE, _PAIRS, _NOISE]
         self._believed = np.array(prior.believed(embedding.names) if prior else alike)
         self._spread = np.array([_TRAIT_SPREAD] * embedding.count + [_SPREAD] * 3)
-        self.scales = self._believed.copy()
+        self._scale(self._believed.copy())
 
     def fit(self, rows: Rows, targets: Array, *, learning: bool = True) -> None:
         """Learn from genomes and what came of them.
@@ -70,9 +70,13 @@ class Surrogate:
         self.level, self.unit = float(targets.mean()), float(targets.std()) or 1.0
         places, scaled = self.embed(rows), (targets - self.level) / self.unit
         if learning:
-            self.scales = self._ascended(_Lessons(self.embed, places, scaled))
+            self._scale(self._ascended(_Lessons(self.embed, places, scaled)))
         self._condition(places, scaled)
         self._known_rows = rows
+
+    def _scale(self, scales: Array) -> None:
+        self.scales = scales
+        self.near = Columns(self.embed, np.exp(scales[:-3]))
 
     def _ascended(self, lessons: _Lessons) -> Array:
         """Resilient propagation: the best scales on the way."""
@@ -98,8 +102,8 @@ class Surrogate:
         self.known = places
         covariance = self.covariances(places, places)
         covariance[np.diag_indices_from(covariance)] += self.noise
-        self.root, inverse, _ = _inverted(covariance)
-        self.centre, self.loads, self.variance = _loads(inverse, targets)
+        self.root, _ = _rooted(covariance)
+        self.centre, self.loads, self.variance = _loads(self.root, targets)
 
     def posterior(self, rows: Rows) -> Posterior:
         """What is believed of genomes."""
@@ -111,11 +115,6 @@ class Surrogate:
         products = Products(flat, self.embed.norm, self.alone, self.pairs)
         expected = Expectation(self.near, products, self._known_rows, self.loads, self._engine)
         return self.level + self.unit * (self.centre + expected(rows))
-
-    @property
-    def near(self) -> Columns:
-        """Coordinates by the length scales: distances are those that covariances are of."""
-        return Columns(self.embed, np.exp(self.scales[:-3]))
 
     def covariances(self, places: Array, others: Array) -> Array:
         """``(n, m)`` between embedded genomes."""
@@ -183,29 +182,29 @@ class _Lessons:
     def evidence(self, scales: Array) -> tuple[float, Array]:
         """Logarithm of the marginal likelihood, at the best mean and variance, and its slope."""
         covariance, by_square = self.covariance(scales)
-        _, inverse, volume = _inverted(covariance)
-        _, loads, variance = _loads(inverse, self.targets)
-        pull = 0.5 * (np.outer(loads, loads) / variance - inverse)
+        root, volume = _rooted(covariance)
+        _, loads, variance = _loads(root, self.targets)
+        pull = 0.5 * (np.outer(loads, loads) / variance - root.T @ root)
         parts = (self._products, self._products**2, np.eye(len(loads)))
         slope = [*np.tensordot(self._apart, pull * by_square, 2), *(float((pull * part).sum()) for part in parts)]
         return -0.5 * len(loads) * math.log(variance) - volume, np.array(slope) * np.exp(scales)
 
 
-def _inverted(covariance: Array) -> tuple[Array, Array, float]:
-    """The inverse of the Cholesky factor, the inverse itself, and half the logarithm of the determinant."""
+def _rooted(covariance: Array) -> tuple[Array, float]:
+    """The inverse of the Cholesky factor, a root of the inverse, and half the logarithm of the determinant."""
     from scipy.linalg.lapack import dtrtri  # noqa: PLC0415 - scipy costs a quarter of a second, needed only here
 
     lower = np.linalg.cholesky(covariance)
     root, _ = dtrtri(lower, lower=1)
-    return root, root.T @ root, float(np.log(np.diag(lower)).sum())
+    return root, float(np.log(np.diag(lower)).sum())
 
 
-def _loads(inverse: Array, targets: Array) -> tuple[float, Array, float]:
+def _loads(root: Array, targets: Array) -> tuple[float, Array, float]:
     """The likeliest mean, what each outcome weighs in a prediction, and the likeliest variance."""
-    centre = float((inverse @ targets).sum() / inverse.sum())
-    residual = targets - centre
-    loads = inverse @ residual
-    return centre, loads, max(_LEAST_VARIANCE, float(residual @ loads) / len(residual))
+    ones, told = root.sum(axis=1), root @ targets
+    centre = float(ones @ told / (ones @ ones))
+    residual = told - centre * ones
+    return centre, root.T @ residual, max(_LEAST_VARIANCE, float(residual @ residual) / len(residual))
 
 
 def _squares(some: Array, others: Array) -> Array:

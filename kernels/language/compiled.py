@@ -13,7 +13,6 @@ import contextlib
 import functools
 import hashlib
 import inspect
-import itertools
 import os
 import shutil
 import sys
@@ -35,11 +34,13 @@ class Locator(caching.InTreeCacheLocator):
     def __init__(self, function: Callable[..., Any], file: str) -> None:
         super().__init__(function, file)  # type: ignore[no-untyped-call]
         shared = Path(file).absolute().parent / CACHE / processor()
-        own = self.scratch / shared.name if self.scratch else shared
-        self._cache_path = str(own)
-        if own != shared:
-            own.mkdir(exist_ok=True)
-            _show(_file_names(function), shared, own)
+        self._is_there = (shared / _index(function)).exists()
+        self._cache_path = str(shared if self._is_there or not self.scratch else self.scratch / shared.name)
+
+    def ensure_cache_path(self) -> None:
+        """See that code can be kept: what is there is only read, by whoever may not write there too."""
+        if not self._is_there:
+            super().ensure_cache_path()  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
@@ -120,16 +121,8 @@ def processor() -> str:
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
-def _file_names(function: Callable[..., Any]) -> Iterator[str]:
-    """The names that Numba gives a function's files, the index first."""
+def _index(function: Callable[..., Any]) -> str:
+    """The name that Numba gives a function's index."""
     module = Path(inspect.getfile(function)).stem
     major, minor = sys.version_info[:2]
-    name = f"{module}.{function.__qualname__}-{function.__code__.co_firstlineno}.py{major}{minor}{sys.abiflags}"
-    return itertools.chain([f"{name}{_INDEX}"], (f"{name}.{k}{_DATA}" for k in itertools.count(1)))
-
-
-def _show(names: Iterator[str], shared: Path, own: Path) -> None:
-    """Link to the files that are there; they come without gaps."""
-    for name in itertools.takewhile(lambda name: (shared / name).exists(), names):
-        with contextlib.suppress(FileExistsError):
-            (own / name).symlink_to(shared / name)
+    return f"{module}.{function.__qualname__}-{function.__code__.co_firstlineno}.py{major}{minor}{sys.abiflags}{_INDEX}"

@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import scipy.linalg.lapack  # noqa: F401 - has a BLAS of its own, which limits reach only once it is there
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from evolve.engine import STEERING, USUAL
 from evolve.search.alphabet import Alphabet
+from evolve.search.blas import one_thread
 from evolve.search.columns import Columns
 from evolve.search.embedding import Embedding, positions
 from evolve.search.screening import log_improvement, scores_of_ranks, screened
@@ -240,3 +243,14 @@ def test_very_many_genomes_are_scored_a_part_at_a_time():
     part = STEERING["surrogate_predict"].size[0]
     assert [size[:2] for size in engine.sizes] == [(part, 60)] * (len(some) // part) + [(len(some) % part, 60)]
     assert surrogate.mean(some[:0]).shape == (0,)
+
+
+def test_numpy_and_scipy_sum_on_one_thread_and_then_on_as_many_as_before():
+    with threadpool_limits(2, user_api="blas"):
+        with one_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from evolve.search.blas import one_thread
 from evolve.search.breeding import Breeder, joined
 from evolve.search.embedding import Embedding
 from evolve.search.screening import scores_of_ranks
@@ -107,13 +107,13 @@ class Taught:
         self.listing, self.known = listing, known
         self._scale = Scale(listing.fitness[known])
         self.surrogate = Surrogate(Embedding(listing.alphabet.space), prior=prior)
-        with threadpool_limits(1, user_api="blas"):  # a sum must not depend on the count of cores
+        with one_thread():  # a sum must not depend on the count of cores
             for _ in range(_FITS):
                 self.surrogate.fit(listing.rows[known], self._scale(listing.fitness[known]))
 
     def believed(self, places: Places) -> Belief:
         """What is believed of schedules; the noise of a measurement is in it."""
-        with threadpool_limits(1, user_api="blas"):
+        with one_thread():
             posterior = self.surrogate.posterior(self.listing.rows[places])
             mean, deviation = posterior.mean, posterior.deviation
         noise = self.surrogate.unit**2 * self.surrogate.variance * self.surrogate.noise

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from benchmarks.inference import Estimate
 from evolve.loops.search.tuning import BATCH, REPLAYS, SPACE, Tried, schedule_of, shrunk
 from evolve.replay.targets import fewer
 from evolve.search import make
 from evolve.search.alphabet import Alphabet
+from evolve.search.blas import one_thread
 from evolve.search.embedding import Embedding
 from evolve.search.protocol import Result
 from evolve.search.settings import Settings
@@ -41,7 +41,7 @@ def efficiency(tried: Sequence[Tried], frozen: Settings, present: Settings, cand
     """
     if present == frozen or not any(one.score is not None for one in tried):
         return Estimate(0.0, 0.0, 0.0)
-    with threadpool_limits(1, user_api="blas"):  # a sum must not depend on the count of cores
+    with one_thread():  # a sum must not depend on the count of cores
         guess = _Guess(tried)
         sides = [
             [_heights(one, schedule_of(frozen), guess, candidates, [seed, at]) for at in range(REPLAYS)]
@@ -65,7 +65,7 @@ def worths(tried: Sequence[Tried], frozen: Settings, champion: Settings) -> dict
     legal = {name: one for name, one in back.items() if one != now and SPACE.is_legal(one) is None}
     if not legal or not any(one.score is not None for one in tried):
         return {}
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         whole, *without = _Guess(tried)([now, *legal.values()])
     found = {name: whole - height for name, height in zip(legal, without, strict=True)}
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
