@@ -54,7 +54,7 @@ class Request:
         seed: of the search and of the inputs.
         strategy: as ``search.make`` takes it.
         control_share: share of the evaluations that are independent random draws.
-        batch_size: schedules asked for, and built, at once.
+        batch_size: schedules asked for, and built, at once; of long runs at least.
         name: the user's own word for the run.
         policy: what the caches hold when a call begins, one of ``benchmarks.contestant.POLICIES``.
         options: further settings, as ``RunSpec`` keeps them.

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 RETRY_SHARE = 0.05
 """Of the measuring time, what second chances of noisy evaluations may take: on a machine that stays noisy they help
 nobody."""
+LONG_RUN, MOST_AT_ONCE = 32, 32
+"""In a long run, one in so many of what is known is asked for at once, and at most so many: that little could have
+taught the search little, and each batch has an end at which cores rest, and costs a fit of the surrogate."""
 MOST_DOUBTS = 3
 """Sweeps of ceilings, 2 s each, that figures which are too good to be true may cost a session."""
 
@@ -117,7 +120,8 @@ class Session:
         for individual in self.individuals:
             batches.setdefault(individual.evaluation.batch, []).append(individual)
         for batch in batches.values():
-            asked = [proposal.schedule for proposal in self.strategy.ask(self.run.batch_size)]
+            known = batch[0].evaluation.number - 1
+            asked = [proposal.schedule for proposal in self.strategy.ask(self._at_once(known))]
             if asked != [Schedule(individual.evaluation.schedule) for individual in batch]:
                 raise EvolveError(
                     f"run {self.run.id} cannot go on: its search no longer asks what it asked then",
@@ -134,7 +138,7 @@ class Session:
         if has_gone_flat(self):
             return []
         with self.phases.phase("search"):
-            proposals = self.strategy.ask(self.run.batch_size)
+            proposals = self.strategy.ask(self._at_once(len(self.individuals)))
         if not proposals:
             return []
         index = 1 + self.individuals[-1].evaluation.batch if self.individuals else 0
@@ -149,6 +153,10 @@ class Session:
                 Individual(evaluation, None if original >= len(self.individuals) else self.individuals[original].record)
             )
         return evaluations
+
+    def _at_once(self, known: int) -> int:
+        """Schedules to ask for where so many were asked for before."""
+        return max(self.run.batch_size, min(MOST_AT_ONCE, known // LONG_RUN))
 
     def _evaluations(self, batch: int, proposals: Sequence[Proposal], plans: Sequence[Plan]) -> list[Evaluation]:
         made, numbers = [], self._numbers

@@ -47,7 +47,7 @@ class RunSpec:
         control_share: share of the evaluations that are independent random draws.
         seed: of the run's generator.
         budget: as given, ``"5m"`` or ``"300evals"``.
-        batch_size: schedules asked for at once.
+        batch_size: schedules asked for at once, at least: long runs ask for more.
         machine: id of the machine that measures.
         versions: of the libraries whose change could change a result.
         options: further settings of the strategy.

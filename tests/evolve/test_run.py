@@ -23,7 +23,7 @@ from evolve.progress import StopRequest
 from evolve.racing import SPACE, raced_by, rules_for, rules_of
 from evolve.run import Admission, Request, resume, search, start
 from evolve.search.protocol import PATIENCE, Proposal
-from evolve.session import MOST_DOUBTS, Session, Surroundings
+from evolve.session import LONG_RUN, MOST_AT_ONCE, MOST_DOUBTS, Session, Surroundings
 from evolve.store import Machine, RunSpec
 from evolve.tracker.status import status
 from evolve.tracker.summary import summary
@@ -88,6 +88,22 @@ def test_an_interrupted_run_goes_on_exactly(store, strategy):
     assert asked(store, broken) == asked(store, whole)
     fitness = [[i.fitness for i in store.individuals(run.id)] for run in (broken, whole)]
     assert fitness[0] == fitness[1]
+
+
+def test_a_long_run_asks_for_more_at_once_and_goes_on_exactly(store):
+    whole = store.create_run(spec(strategy="random", budget="400evals"))
+    search(session(store, whole, KnownHarness()))
+    sizes = list(Counter(i.evaluation.batch for i in store.individuals(whole.id)).values())
+    assert max(sizes[:LONG_RUN]) == 8
+    assert {9, 16, MOST_AT_ONCE} <= set(sizes)
+    assert max(sizes) == MOST_AT_ONCE
+
+    # of so small a space some 190 sources are left to measure, the last 50 of them in larger batches
+    broken, stop = store.create_run(spec(strategy="random", budget="400evals")), StopRequest()
+    with pytest.raises(Interrupted):
+        search(session(store, broken, KnownHarness(stop, 160), stop))
+    search(session(store, broken, KnownHarness()))
+    assert asked(store, broken) == asked(store, whole)
 
 
 def test_where_the_time_went_is_kept_when_a_run_ends_within_a_batch(store):
